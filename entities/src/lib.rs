@@ -1,0 +1,12 @@
+//! The tables as SeaORM entities. Imports nothing of ours.
+//!
+//! A column's declared type says how Roost reads it: `Timestamp` columns hold RFC 3339 text with
+//! milliseconds and `Z`, `Json` columns hold JSON text (key order is part of it). Both databases
+//! store both as text.
+
+pub mod board_sessions;
+pub mod boards;
+pub mod events;
+pub mod log_head;
+pub mod messages;
+pub mod sessions;

@@ -1,0 +1,63 @@
+//! The daemon's parts, put together once and shared by every dialect.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    core::{
+        call::Call,
+        clock::{SharedClock, SystemClock},
+    },
+    error::Result,
+    services::Services,
+    store::{Store, connect::Closing},
+};
+
+/// Everything a dialect needs.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The database, the log and the hub.
+    pub store: Store,
+    /// What can be called.
+    pub services: Services,
+    /// Every long-lived task.
+    pub tasks: TaskTracker,
+    /// Cancelled when the daemon stops.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Opens the database and takes the services that serve it.
+    ///
+    /// # Errors
+    /// If the database cannot be opened; the text is for the operator.
+    pub async fn open(config: Config, services: Services) -> Result<(Arc<Self>, Closing)> {
+        Self::open_with(config, services, Arc::new(SystemClock)).await
+    }
+
+    /// As [`open`](Self::open), with a clock of one's own.
+    ///
+    /// # Errors
+    /// If the database cannot be opened; the text is for the operator.
+    pub async fn open_with(config: Config, services: Services, clock: SharedClock) -> Result<(Arc<Self>, Closing)> {
+        let (url, synchronous) = (config.database_url.expose_secret(), config.synchronous.as_str());
+        let (store, closing) = Store::open(url, synchronous, clock).await?;
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        Ok((Arc::new(Self { config, store, services, tasks, stopping }), closing))
+    }
+
+    /// Calls a service by its path; as clients do, without their frames.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such service, else whatever the service fails with.
+    pub async fn call(&self, path: &str, call: Call) -> Result<Value> {
+        let missing = || crate::error::Error::not_found(format!("Service '{path}' not found"));
+        let (entry, route) = self.services.find(path).ok_or_else(missing)?;
+        self.services.run(entry, Call { route, ..call }, &self.store).await
+    }
+}

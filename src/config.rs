@@ -1,0 +1,200 @@
+//! What an operator can set: each a flag and a variable. Only this file reads the environment.
+
+use std::{net::IpAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+/// One realtime daemon for agent workspaces.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "roost", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; `serve` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The daemon's settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the binary does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon (the default)
+    Serve,
+}
+
+/// How the daemon runs.
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// Addresses to listen on, separated by commas; `localhost` is both loopback addresses, port 0 any free one
+    #[arg(long, env = "LISTEN", value_delimiter = ',', default_value = "localhost:3030", global = true)]
+    pub listen: Vec<String>,
+
+    /// Host to listen on: short for the host in LISTEN
+    #[arg(long, env = "HOST", global = true)]
+    pub host: Option<String>,
+
+    /// Port to listen on: short for the port in LISTEN
+    #[arg(long, env = "PORT", global = true)]
+    pub port: Option<u16>,
+
+    /// Listen on other than loopback addresses although nobody has to log in
+    #[arg(long, env = "ALLOW_OPEN", global = true)]
+    pub allow_open: bool,
+
+    /// Where everything is kept: sqlite://FILE or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://roost.db?mode=rwc", hide_env_values = true, global = true)]
+    pub database_url: SecretString,
+
+    /// SQLite only: `normal` survives a killed daemon, `full` a power cut too, at the price of slower writes
+    #[arg(long, env = "SYNCHRONOUS", value_enum, default_value_t = Synchronous::Normal, global = true)]
+    pub synchronous: Synchronous,
+
+    /// Origins of web pages elsewhere that may use the daemon, separated by commas
+    #[arg(
+        long,
+        env = "CORS_ORIGINS",
+        value_delimiter = ',',
+        default_value = "http://localhost:5173,http://localhost:5174,http://localhost:5175,http://localhost:5176",
+        global = true
+    )]
+    pub cors_origins: Vec<String>,
+
+    /// Host names, beside loopback and the listening addresses, by which clients may call the daemon, separated by commas
+    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',', global = true)]
+    pub allowed_hosts: Vec<String>,
+
+    /// Largest body, frame or message that a client may send, in bytes
+    #[arg(long, env = "MAX_MESSAGE", default_value_t = 10 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..), global = true)]
+    pub max_message: u32,
+
+    /// Seconds after which a client that takes no bytes is cut off
+    #[arg(long, env = "STALL_SECS", default_value = "20", value_parser = seconds, global = true)]
+    pub stall_secs: Duration,
+
+    /// Seconds between heartbeats on an idle MGX stream
+    #[arg(long, env = "HEARTBEAT_SECS", default_value = "30", value_parser = seconds, global = true)]
+    pub heartbeat_secs: Duration,
+
+    /// Seconds that connections have to end when the daemon stops
+    #[arg(long, env = "DRAIN_SECS", default_value = "10", value_parser = seconds, global = true)]
+    pub drain_secs: Duration,
+
+    /// What to log, as tracing filters: `info`, `debug`, `roost=debug,warn`
+    #[arg(long, env = "LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// How to log
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// SQLite's durability.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Synchronous {
+    Normal,
+    Full,
+}
+
+impl Synchronous {
+    /// The pragma's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Full => "FULL",
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(|| "must be more than 0".to_owned())
+}
+
+impl Config {
+    /// Pairs of host and port to listen on.
+    ///
+    /// # Errors
+    /// A sentence that says which address cannot be read.
+    pub fn addresses(&self) -> Result<Vec<(String, u16)>, String> {
+        let pair = |address: &String| {
+            let (host, port) = address.rsplit_once(':').ok_or_else(|| unreadable(address))?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let port = port.parse().map_err(|_| unreadable(address))?;
+            let host = self.host.as_deref().unwrap_or(host);
+            Ok((host.to_owned(), self.port.unwrap_or(port)))
+        };
+        self.listen.iter().map(pair).collect()
+    }
+
+    /// Refuses to serve everybody who can reach an address when nobody has to log in.
+    ///
+    /// # Errors
+    /// A sentence that says how to allow it.
+    pub fn check_exposure(&self, address: IpAddr) -> Result<(), String> {
+        if address.is_loopback() || self.allow_open {
+            return Ok(());
+        }
+        Err(format!(
+            "{address} can be reached from other machines, and nobody has to log in: whoever reaches it could do \
+             everything. Say --allow-open (ALLOW_OPEN=true) if that is meant, or listen on localhost."
+        ))
+    }
+}
+
+fn unreadable(address: &str) -> String {
+    format!("`{address}` is no address to listen on; write HOST:PORT, such as localhost:3030")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_example_file_names_every_setting() {
+        let example = include_str!("../.env.example");
+        for argument in Cli::command().get_arguments() {
+            if let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) {
+                assert!(example.lines().any(|line| line.contains(&format!("{variable}="))), "{variable} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        let cli = Cli::parse_from(["roost", "--database-url", "postgres://ann:hunter2@db/roost"]);
+        assert!(!format!("{cli:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn reads_addresses() {
+        let config = |arguments: &[&str]| Cli::parse_from([&["roost"], arguments].concat()).config;
+        let addresses = |arguments: &[&str]| config(arguments).addresses();
+        assert_eq!(addresses(&["--listen", "[::1]:4,a:5"]).unwrap(), [("::1".to_owned(), 4), ("a".to_owned(), 5)]);
+        assert_eq!(addresses(&["--port", "4000"]).unwrap(), [("localhost".to_owned(), 4000)]);
+        assert!(addresses(&["--listen", "4000"]).is_err());
+    }
+
+    #[test]
+    fn an_open_daemon_stays_on_loopback() {
+        let config = |arguments: &[&str]| Cli::parse_from([&["roost"], arguments].concat()).config;
+        let public = IpAddr::from([192, 0, 2, 1]);
+        assert!(config(&[]).check_exposure(public).unwrap_err().contains("--allow-open"));
+        assert!(config(&["--allow-open"]).check_exposure(public).is_ok());
+        assert!(config(&[]).check_exposure(IpAddr::from([127, 0, 0, 1])).is_ok());
+    }
+}

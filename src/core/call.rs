@@ -1,0 +1,128 @@
+//! What a client asks for, whatever protocol it asked in.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use serde_json::Value;
+
+use super::{Record, identity::Identity, turn::Turn};
+
+/// What to do with a service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Records that match a query.
+    Find,
+    /// One record.
+    Get,
+    /// A new record, or several.
+    Create,
+    /// Replaces a record.
+    Update,
+    /// Merges into a record, or into all that match.
+    Patch,
+    /// Removes a record, or all that match.
+    Remove,
+    /// A method of the service's own.
+    Custom(Cow<'static, str>),
+}
+
+impl Method {
+    /// The six that every service may have.
+    pub const STANDARD: [Self; 6] =
+        [Self::Find, Self::Get, Self::Create, Self::Update, Self::Patch, Self::Remove];
+
+    /// Reads a method's name; any other word is a custom method.
+    pub fn parse(name: &str) -> Self {
+        let standard = Self::STANDARD.into_iter().find(|method| method.as_str() == name);
+        standard.unwrap_or_else(|| Self::Custom(name.to_owned().into()))
+    }
+
+    /// The method's name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Find => "find",
+            Self::Get => "get",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Remove => "remove",
+            Self::Custom(name) => name,
+        }
+    }
+
+    /// The name of the event that a success publishes; `None` for reads and custom methods.
+    pub const fn event(&self) -> Option<&'static str> {
+        match self {
+            Self::Create => Some("created"),
+            Self::Update => Some("updated"),
+            Self::Patch => Some("patched"),
+            Self::Remove => Some("removed"),
+            Self::Find | Self::Get | Self::Custom(_) => None,
+        }
+    }
+
+    /// Whether the method only reads.
+    pub const fn reads(&self) -> bool {
+        matches!(self, Self::Find | Self::Get)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who asks, and through which door.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who stands behind the call.
+    pub identity: Identity,
+    /// The door: `socketio`, `rest`, …; `None` for the daemon's own calls, which skip access rules.
+    pub provider: Option<&'static str>,
+    /// The request's or handshake's headers, lower-case names.
+    pub headers: Arc<Record>,
+}
+
+impl Caller {
+    /// The daemon itself.
+    pub fn system() -> Self {
+        Self { identity: Identity::System, provider: None, headers: Arc::default() }
+    }
+}
+
+/// A request, as services read it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The service's path as registered, such as `messages` or `boards/:id/sessions`.
+    pub service: Cow<'static, str>,
+    /// What to do.
+    pub method: Method,
+    /// Which record: a string or number; `None` where the client sent null or nothing.
+    pub id: Option<Value>,
+    /// The payload of create, update, patch and custom methods; null where the client sent none.
+    pub data: Value,
+    /// The query, as Feathers writes it.
+    pub query: Record,
+    /// The values of the path's `:parameters`; the registry fills them in.
+    pub route: Record,
+    /// Who asks.
+    pub caller: Caller,
+    /// The call's place among its connection's calls.
+    pub turn: Turn,
+}
+
+impl Call {
+    /// A call without id, data and query.
+    pub fn new(service: impl Into<Cow<'static, str>>, method: Method, caller: Caller) -> Self {
+        Self {
+            service: service.into(),
+            method,
+            id: None,
+            data: Value::Null,
+            query: Record::new(),
+            route: Record::new(),
+            caller,
+            turn: Turn::default(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Time and ids, injected so that a test can choose them.
+
+use std::{fmt, sync::Arc};
+
+use chrono::{DateTime, Datelike, SubsecRound, Timelike, Utc};
+use uuid::Uuid;
+
+/// A moment, RFC 3339 in UTC with milliseconds and `Z` in every dialect and in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// Rounds a moment down to the millisecond.
+    pub fn new(moment: DateTime<Utc>) -> Self {
+        Self(moment.trunc_subsecs(3))
+    }
+
+    /// Reads any RFC 3339 text, or a date alone (midnight UTC); `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self::new(moment.to_utc()));
+        }
+        let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(Self::new(date.and_hms_opt(0, 0, 0)?.and_utc()))
+    }
+
+    /// Reads milliseconds since 1970; `None` outside the years that RFC 3339 can write.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        let moment = DateTime::from_timestamp_millis(millis)?;
+        (0..=9999).contains(&moment.year()).then_some(Self(moment))
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.0.date_naive(), self.0.time());
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            date.year(),
+            date.month(),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.nanosecond() / 1_000_000
+        )
+    }
+}
+
+/// Where moments and ids come from.
+pub trait Clock: Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+
+    /// An id without order, for records that people shorten (UUIDv4).
+    fn random_id(&self) -> Uuid;
+
+    /// An id that sorts by its making, for rows that arrive in bulk (UUIDv7).
+    fn ordered_id(&self) -> Uuid;
+}
+
+/// The machine's clock and random numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::new(Utc::now())
+    }
+
+    fn random_id(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+
+    fn ordered_id(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// A clock that everybody shares.
+pub type SharedClock = Arc<dyn Clock>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_milliseconds_and_z() {
+        let moment = Timestamp::parse("2026-11-21T01:39:58.2399+01:00").unwrap();
+        assert_eq!(moment.to_string(), "2026-11-21T00:39:58.239Z");
+        assert_eq!(Timestamp::parse("2026-11-21").unwrap().to_string(), "2026-11-21T00:00:00.000Z");
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! The whole story for one listener: what it missed, from the log; then what comes, from the hub.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    BoxFuture,
+    event::Event,
+    hub::Hub,
+    stamp::{LogId, Seq, Since},
+    subscription::{Overflow, Subscription},
+};
+use crate::error::Result;
+
+/// Events read from the log at a time.
+pub const PAGE: usize = 500;
+
+/// Events that wait in memory for a listener that keeps up; a slower one reads on from the log.
+const CAPACITY: usize = 1_024;
+
+/// The durable log, as listeners read it.
+pub trait Log: Send + Sync {
+    /// Which log this is.
+    fn id(&self) -> LogId;
+
+    /// Up to `limit` events after a place, in order.
+    fn after(&self, seq: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Event>>>>;
+}
+
+/// The log and the hub over it: what a listener needs.
+#[derive(Clone)]
+pub struct Story {
+    /// What is durable.
+    pub log: Arc<dyn Log>,
+    /// What is new.
+    pub hub: Arc<Hub>,
+}
+
+/// What a listener is given.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// The next event.
+    Event(Arc<Event>),
+    /// Events are gone that the listener should have had: it must read its records anew. What
+    /// follows comes after `latest`.
+    Reset(Reset),
+}
+
+/// Why a listener cannot resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// `too_old` or `other_log`.
+    pub reason: &'static str,
+    /// The oldest place that the log still has.
+    pub oldest: Seq,
+    /// The place after which events follow.
+    pub latest: Seq,
+}
+
+impl Story {
+    /// Where a listener starts: a place in this log, or the reset that it must be told first.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn start(&self, since: &Since) -> Result<std::result::Result<Seq, Reset>> {
+        match since {
+            Since::Now => Ok(Ok(self.hub.head())),
+            Since::Start => {
+                let first = self.log.after(Seq(0), 1).await?;
+                Ok(Ok(first.first().map_or_else(|| self.hub.head(), |event| Seq(event.seq.0 - 1))))
+            }
+            Since::After(log, seq) if *log == self.log.id() && *seq <= self.hub.head() => Ok(Ok(*seq)),
+            Since::After(..) => Ok(Err(self.reset("other_log").await?)),
+        }
+    }
+
+    /// Events after a place, from the log; a [`Reset`] if some of them were pruned.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn page(&self, after: Seq) -> Result<std::result::Result<Vec<Arc<Event>>, Reset>> {
+        let page = self.log.after(after, PAGE).await?;
+        match page.first() {
+            Some(first) if first.seq == after.next() => Ok(Ok(page)),
+            None if self.hub.head() <= after => Ok(Ok(page)),
+            _ => Ok(Err(self.reset("too_old").await?)),
+        }
+    }
+
+    async fn reset(&self, reason: &'static str) -> Result<Reset> {
+        let latest = self.hub.head();
+        let oldest = self.log.after(Seq(0), 1).await?.first().map_or_else(|| latest.next(), |event| event.seq);
+        Ok(Reset { reason, oldest, latest })
+    }
+}
+
+/// A listener's place in the story.
+///
+/// A listener that falls behind never loses an event: it reads on from the log.
+pub struct Feed {
+    story: Story,
+    cursor: Seq,
+    reset: Option<Reset>,
+    page: VecDeque<Arc<Event>>,
+    live: Option<Subscription>,
+}
+
+impl Feed {
+    /// A feed that starts where the listener asked.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn open(story: Story, since: &Since) -> Result<Self> {
+        let (cursor, reset) = match story.start(since).await? {
+            Ok(cursor) => (cursor, None),
+            Err(reset) => (reset.latest, Some(reset)),
+        };
+        let mut feed = Self { story, cursor, reset, page: VecDeque::new(), live: None };
+        feed.go_live();
+        Ok(feed)
+    }
+
+    /// A feed of what comes from now on, for a listener that gives up the oldest of more than
+    /// `capacity` waiting events.
+    pub fn lossy(story: Story, capacity: usize) -> Self {
+        let live = story.hub.subscribe(None, capacity, Overflow::DropOldest);
+        Self { cursor: story.hub.head(), story, reset: None, page: VecDeque::new(), live }
+    }
+
+    /// The next item.
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// If the log cannot be read; the feed can be asked again.
+    pub async fn next(&mut self) -> Result<Item> {
+        loop {
+            if let Some(item) = self.take() {
+                return Ok(item);
+            }
+            if let Some(live) = &self.live {
+                match live.next().await {
+                    Some(event) => return Ok(self.step(event)),
+                    None => self.live = None,
+                }
+            }
+            self.go_live();
+            if self.live.is_none() {
+                match self.story.page(self.cursor).await? {
+                    Ok(page) => self.page = page.into(),
+                    Err(reset) => {
+                        self.cursor = reset.latest;
+                        self.reset = Some(reset);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next item, if it is at hand.
+    pub fn take(&mut self) -> Option<Item> {
+        if let Some(reset) = self.reset.take() {
+            return Some(Item::Reset(reset));
+        }
+        let event = self.page.pop_front().or_else(|| self.live.as_ref()?.take())?;
+        Some(self.step(event))
+    }
+
+    fn step(&mut self, event: Arc<Event>) -> Item {
+        self.cursor = event.seq;
+        Item::Event(event)
+    }
+
+    fn go_live(&mut self) {
+        if self.live.is_none() && self.page.is_empty() {
+            self.live = self.story.hub.subscribe(Some(self.cursor), CAPACITY, Overflow::End);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Hands committed events, in order, to everybody who listens on this node.
+//!
+//! `publish` never waits for a listener. One lock keeps publishing and joining apart, so a listener
+//! that joins after a place in the log misses nothing and receives nothing twice.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use super::{event::Event, stamp::Seq, subscription::{Overflow, Queue, Subscription}};
+
+/// How many events, and about how many bytes of them, are kept for listeners that join.
+const RECENT_EVENTS: usize = 2_048;
+const RECENT_BYTES: usize = 4 << 20;
+
+/// A dialect that delivers to its connections itself; called in `seq` order, must not block.
+pub trait Sink: Send + Sync {
+    /// Delivers one event.
+    fn deliver(&self, event: &Arc<Event>);
+}
+
+/// The node's publisher. Cheap to share behind an `Arc`.
+pub struct Hub {
+    /// Guards the order: whoever publishes or joins holds it.
+    state: Mutex<State>,
+}
+
+struct State {
+    head: Seq,
+    /// The newest events, without gap up to `head`.
+    recent: VecDeque<Arc<Event>>,
+    recent_bytes: usize,
+    sinks: Vec<Arc<dyn Sink>>,
+    queues: Vec<Weak<Queue>>,
+}
+
+impl Hub {
+    /// A hub whose last event was `head`.
+    pub fn new(head: Seq) -> Self {
+        let state =
+            State { head, recent: VecDeque::new(), recent_bytes: 0, sinks: Vec::new(), queues: Vec::new() };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Adds a sink, which receives every event from now on.
+    pub fn add_sink(&self, sink: Arc<dyn Sink>) {
+        self.lock().sinks.push(sink);
+    }
+
+    /// The place of the newest published event.
+    pub fn head(&self) -> Seq {
+        self.lock().head
+    }
+
+    /// Delivers committed events, which follow the ones published before without gap.
+    pub fn publish(&self, events: Vec<Arc<Event>>) {
+        metrics::counter!("roost_events_published_total").increment(events.len() as u64);
+        let mut state = self.lock();
+        for event in events {
+            debug_assert_eq!(event.seq, state.head.next(), "the log has no gap");
+            state.head = event.seq;
+            for sink in &state.sinks {
+                sink.deliver(&event);
+            }
+            state.queues.retain(|queue| queue.upgrade().is_some_and(|queue| queue.push(&event)));
+            state.remember(event);
+        }
+    }
+
+    /// Runs `join` with the events after a place, while nothing is published; `None`, without
+    /// running it, if they are no longer all at hand (then read the log first).
+    ///
+    /// A listener that `join` adds to a sink's rooms receives the events that follow. `None` as
+    /// place stands for the newest event.
+    pub fn join<R>(&self, after: Option<Seq>, join: impl FnOnce(Tail<'_>) -> R) -> Option<R> {
+        let state = self.lock();
+        let tail = state.tail(after)?;
+        Some(join(tail))
+    }
+
+    /// Subscribes to the events after a place, as [`join`](Self::join) does for sinks.
+    pub fn subscribe(&self, after: Option<Seq>, capacity: usize, overflow: Overflow) -> Option<Subscription> {
+        let mut state = self.lock();
+        let tail = state.tail(after)?;
+        let queue = Arc::new(Queue::new(capacity, overflow, tail.after, tail.events().cloned()));
+        state.queues.push(Arc::downgrade(&queue));
+        Some(Subscription::new(queue))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remember(&mut self, event: Arc<Event>) {
+        self.recent_bytes += event.weight();
+        self.recent.push_back(event);
+        while self.recent.len() > RECENT_EVENTS || self.recent_bytes > RECENT_BYTES {
+            let Some(forgotten) = self.recent.pop_front() else { break };
+            self.recent_bytes -= forgotten.weight();
+        }
+    }
+
+    fn tail(&self, after: Option<Seq>) -> Option<Tail<'_>> {
+        let after = after.unwrap_or(self.head);
+        let missing = usize::try_from(self.head.0 - after.0).unwrap_or(0);
+        let start = self.recent.len().checked_sub(missing)?;
+        Some(Tail { after, recent: &self.recent, start })
+    }
+}
+
+/// The events that a joining listener has not seen yet.
+pub struct Tail<'a> {
+    /// The place after which the listener joins.
+    pub after: Seq,
+    recent: &'a VecDeque<Arc<Event>>,
+    start: usize,
+}
+
+impl Tail<'_> {
+    /// The events, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.recent.range(self.start..)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.recent.len() - self.start
+    }
+
+    /// Whether the listener is up to date.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

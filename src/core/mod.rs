@@ -1,0 +1,21 @@
+//! The two narrow waists: [`Call`](call::Call) in, [`Event`](event::Event) out, and what stands between them.
+//!
+//! Knows no protocol and no database: dialects and the store depend on this module, never the other way.
+
+pub mod call;
+pub mod clock;
+pub mod connection;
+pub mod event;
+pub mod feed;
+pub mod hub;
+pub mod identity;
+pub mod scope;
+pub mod stamp;
+pub mod subscription;
+pub mod turn;
+
+/// A record or another JSON object, its keys in wire order.
+pub type Record = serde_json::Map<String, serde_json::Value>;
+
+/// A future that owns its place on the heap and can move between threads.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

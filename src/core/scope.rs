@@ -1,0 +1,64 @@
+//! What an event is about and who may see it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::Identity;
+
+/// One thing that an event concerns: `session:<id>`, `task:<id>`, `board:<id>`, …
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Topic(String);
+
+impl Topic {
+    /// The topic of one thing of a kind.
+    pub fn new(kind: &str, id: &str) -> Self {
+        Self(format!("{kind}:{id}"))
+    }
+
+    /// The id, if the topic is of this kind.
+    pub fn id_of(&self, kind: &str) -> Option<&str> {
+        self.0.strip_prefix(kind)?.strip_prefix(':')
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Topics as the log keeps them: one text, separated by line feeds, which no id contains.
+pub fn join_topics(topics: &[Topic]) -> String {
+    topics.iter().map(|topic| topic.0.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads what [`join_topics`] wrote.
+pub fn split_topics(text: &str) -> Vec<Topic> {
+    text.lines().map(|topic| Topic(topic.to_owned())).collect()
+}
+
+/// Who may see an event: the ids at writing; membership is looked up at delivery and at replay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Everybody whom the daemon lets in.
+    Everyone,
+    /// Those who may see one of these boards.
+    Boards(Vec<String>),
+    /// These users and agents.
+    Identities(Vec<String>),
+    /// Nobody: it is in the log only.
+    Nobody,
+}
+
+impl Audience {
+    /// Whether an event for this audience reaches this identity.
+    ///
+    /// The local owner of an open daemon sees every board and stands for every identity.
+    pub const fn admits(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Owner | Identity::System => !matches!(self, Self::Nobody),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One listener's bounded queue between the hub and its connection.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use super::{event::Event, stamp::Seq};
+
+/// What happens to a listener whose queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest waiting event gives way (MGX without `since`, as its original).
+    DropOldest,
+    /// The subscription ends; the listener reads on from the log.
+    End,
+}
+
+/// The hub's side of a subscription.
+pub(super) struct Queue {
+    capacity: usize,
+    overflow: Overflow,
+    /// Guards the queue between the hub, which pushes, and the listener, which takes.
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+struct Waiting {
+    events: VecDeque<Arc<Event>>,
+    /// The newest place that the listener has; what is not after it is skipped.
+    newest: Seq,
+    ended: bool,
+}
+
+impl Queue {
+    pub(super) fn new(
+        capacity: usize,
+        overflow: Overflow,
+        after: Seq,
+        tail: impl Iterator<Item = Arc<Event>>,
+    ) -> Self {
+        let events: VecDeque<_> = tail.collect();
+        let newest = events.back().map_or(after, |event| event.seq);
+        let waiting = Mutex::new(Waiting { events, newest, ended: false });
+        Self { capacity, overflow, waiting, arrived: Notify::new() }
+    }
+
+    /// Adds an event; `false` once the subscription has ended.
+    pub(super) fn push(&self, event: &Arc<Event>) -> bool {
+        let mut waiting = self.lock();
+        if event.seq <= waiting.newest {
+            return true;
+        }
+        if waiting.events.len() >= self.capacity {
+            metrics::counter!("roost_subscription_overflows_total").increment(1);
+            match self.overflow {
+                Overflow::DropOldest => drop(waiting.events.pop_front()),
+                Overflow::End => waiting.ended = true,
+            }
+        }
+        if !waiting.ended {
+            waiting.newest = event.seq;
+            waiting.events.push_back(Arc::clone(event));
+        }
+        let open = !waiting.ended;
+        drop(waiting);
+        self.arrived.notify_one();
+        open
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The listener's side: events in `seq` order. Dropping it unsubscribes.
+pub struct Subscription {
+    queue: Arc<Queue>,
+}
+
+impl Subscription {
+    pub(super) const fn new(queue: Arc<Queue>) -> Self {
+        Self { queue }
+    }
+
+    /// The next event; `None` when the queue overflowed and all that it held was taken.
+    ///
+    /// Cancel safe: an event is taken only when it is returned.
+    pub async fn next(&self) -> Option<Arc<Event>> {
+        loop {
+            let arrived = self.queue.arrived.notified();
+            match self.take() {
+                Some(event) => return Some(event),
+                None if self.queue.lock().ended => return None,
+                None => arrived.await,
+            }
+        }
+    }
+
+    /// The next event, if one waits.
+    pub fn take(&self) -> Option<Arc<Event>> {
+        self.queue.lock().events.pop_front()
+    }
+}

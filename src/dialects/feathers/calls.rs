@@ -1,0 +1,206 @@
+//! One socket's calls: in arrival order, many under way at a time, each answered.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde_json::value::{RawValue, to_raw_value};
+use socketioxide::{
+    SendError, SocketError,
+    extract::AckSender,
+    handler::{FromMessageParts, MessageHandler},
+    socket::Socket as IoSocket,
+};
+use socketioxide_core::Value as Packet;
+use tokio::sync::Notify;
+
+use super::{
+    request::Request,
+    rooms::{Adapter, Peers},
+};
+use crate::{
+    App,
+    core::{call::Caller, turn::Turn},
+    error::{Error, Result},
+};
+
+/// Calls of one socket under way at a time.
+const UNDER_WAY: usize = 128;
+
+/// Calls of one socket that may wait; more are refused.
+const WAITING: usize = 16_384;
+
+/// Time between looks at a socket whose queue is full.
+const PAUSE: Duration = Duration::from_millis(5);
+
+type Socket = Arc<IoSocket<Adapter>>;
+
+/// Takes a socket's calls. The handler only enqueues, so it runs where frames are read, in order.
+#[derive(Clone)]
+pub(super) struct Calls(Arc<State>);
+
+struct State {
+    app: Arc<App>,
+    peers: Arc<Peers>,
+    caller: Caller,
+    /// Guards the queue between the reader, which pushes, and the one task that drains it.
+    inbox: Mutex<Inbox>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Inbox {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    draining: bool,
+}
+
+struct Waiting {
+    text: Box<str>,
+    reply: Reply,
+}
+
+impl Calls {
+    /// An empty queue for a socket's calls.
+    pub(super) fn new(app: Arc<App>, peers: Arc<Peers>, caller: Caller) -> Self {
+        Self(Arc::new(State { app, peers, caller, inbox: Mutex::default(), arrived: Notify::new() }))
+    }
+}
+
+impl MessageHandler<Adapter, ()> for Calls {
+    fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
+        let reply = Reply { socket, ack_id };
+        match packet {
+            Packet::Str(text, None) => self.0.push(&self.0, text.as_str(), reply),
+            _ => reply.at_once(&Error::bad_request("This service takes no binary attachments"), &self.0.peers),
+        }
+    }
+}
+
+impl State {
+    fn push(&self, this: &Arc<Self>, text: &str, reply: Reply) {
+        let budget = 4 * self.app.config.max_message as usize;
+        let mut inbox = self.lock();
+        if inbox.waiting.len() >= WAITING || inbox.bytes + text.len() > budget {
+            drop(inbox);
+            let refused = Error::too_many_requests("Too many calls wait on this connection; wait for answers first");
+            return reply.at_once(&refused, &self.peers);
+        }
+        inbox.bytes += text.len();
+        inbox.waiting.push_back(Waiting { text: text.into(), reply });
+        if inbox.draining {
+            drop(inbox);
+            self.arrived.notify_one();
+        } else {
+            inbox.draining = true;
+            drop(inbox);
+            self.app.tasks.spawn(Arc::clone(this).drain());
+        }
+    }
+
+    /// Runs what waits and ends when nothing is left: an idle socket keeps no task.
+    async fn drain(self: Arc<Self>) {
+        let mut running = FuturesUnordered::new();
+        loop {
+            match self.pop(running.is_empty()) {
+                Next::Call(waiting) => {
+                    let turn = Turn::default();
+                    running.push(self.answer(waiting, turn.clone()));
+                    loop {
+                        tokio::select! {
+                            biased;
+                            Some(()) = running.next() => {}
+                            () = turn.passed() => break,
+                        }
+                    }
+                    while running.len() >= UNDER_WAY {
+                        running.next().await;
+                    }
+                }
+                Next::Nothing => tokio::select! {
+                    Some(()) = running.next() => {}
+                    () = self.arrived.notified() => {}
+                },
+                Next::Done => return,
+            }
+        }
+    }
+
+    fn pop(&self, idle: bool) -> Next {
+        let mut inbox = self.lock();
+        match inbox.waiting.pop_front() {
+            Some(waiting) => {
+                inbox.bytes -= waiting.text.len();
+                Next::Call(waiting)
+            }
+            None if idle => {
+                inbox.draining = false;
+                Next::Done
+            }
+            None => Next::Nothing,
+        }
+    }
+
+    async fn answer(&self, waiting: Waiting, turn: Turn) {
+        let outcome = self.run(&waiting.text, turn.clone()).await;
+        // Whatever kind of call it was, the next one may start now.
+        turn.pass();
+        waiting.reply.send(outcome).await;
+    }
+
+    async fn run(&self, text: &str, turn: Turn) -> Result<Box<RawValue>> {
+        let request = Request::read(text)?;
+        let (entry, call) = request.resolve(&self.app, self.caller.clone(), turn)?;
+        let answer = self.app.services.run(entry, call, &self.app.store).await?;
+        to_raw_value(&answer).map_err(|error| Error::general("The answer cannot be written").caused_by(error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Next {
+    Call(Waiting),
+    Nothing,
+    Done,
+}
+
+/// Where a call's answer goes; nowhere without an ack id.
+struct Reply {
+    socket: Socket,
+    ack_id: Option<i64>,
+}
+
+impl Reply {
+    /// Answers as soon as the socket's queue has room: an answer is never dropped.
+    async fn send(self, outcome: Result<Box<RawValue>>) {
+        while self.is_full(&outcome) && self.socket.connected() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Answers now, or ends the connection: a call without an answer would hang for ever.
+    fn at_once(&self, error: &Error, peers: &Peers) {
+        if self.is_full(&Err(error.clone())) {
+            peers.cut_off(self.socket.id);
+        }
+    }
+
+    /// Tries to answer; `true` if the queue was full.
+    fn is_full(&self, outcome: &Result<Box<RawValue>>) -> bool {
+        if self.ack_id.is_none() {
+            return false;
+        }
+        let mut nothing = Packet::Str("".into(), None);
+        let Ok(ack) = AckSender::from_message_parts(&self.socket, &mut nothing, &self.ack_id);
+        let sent = match outcome {
+            Ok(answer) => ack.send(&((), answer)),
+            Err(error) => ack.send(&[error]),
+        };
+        matches!(sent, Err(SendError::Socket(SocketError::InternalChannelFull)))
+    }
+}

@@ -1,0 +1,100 @@
+//! A call as it stands in a Socket.IO event: the method's name, the service's path, the rest.
+
+use serde_json::Value;
+
+use crate::{
+    App,
+    core::{
+        Record,
+        call::{Call, Caller, Method},
+        turn::Turn,
+    },
+    error::{Error, Result},
+    services::registry::Entry,
+};
+
+/// The arguments of an event, its name first.
+pub(super) struct Request {
+    method: Method,
+    arguments: std::vec::IntoIter<Value>,
+}
+
+impl Request {
+    /// Reads an event's JSON.
+    ///
+    /// # Errors
+    /// `BadRequest` if it is no list that starts with a name.
+    pub(super) fn read(text: &str) -> Result<Self> {
+        let unreadable = |error: serde_json::Error| Error::bad_request(format!("The call cannot be read: {error}"));
+        let arguments: Vec<Value> = serde_json::from_str(text).map_err(unreadable)?;
+        let mut arguments = arguments.into_iter();
+        match arguments.next() {
+            Some(Value::String(name)) => Ok(Self { method: Method::parse(&name), arguments }),
+            _ => Err(Error::bad_request("The event has no name")),
+        }
+    }
+
+    /// Whether it calls a method that some service has; other events are not calls.
+    pub(super) fn is_call(&self, app: &App) -> bool {
+        app.services.any_allows(&self.method)
+    }
+
+    /// Finds the service and sorts the arguments.
+    ///
+    /// # Errors
+    /// As Feathers answers: `NotFound`, `MethodNotAllowed` or `BadRequest`.
+    pub(super) fn resolve(mut self, app: &App, caller: Caller, turn: Turn) -> Result<(&Entry, Call)> {
+        if !self.is_call(app) {
+            return Err(Error::method_not_allowed(format!("Unknown method '{}'", self.method)));
+        }
+        let Some(Value::String(path)) = self.arguments.next() else {
+            return Err(Error::not_found("Invalid service path"));
+        };
+        let path = path.trim_matches('/');
+        let missing = || Error::not_found(format!("Service '{path}' not found"));
+        let (entry, route) = app.services.find(path).ok_or_else(missing)?;
+        if !entry.allows(&self.method) {
+            let method = &self.method;
+            return Err(Error::method_not_allowed(format!("Method '{method}' not allowed on service '{path}'")));
+        }
+        let mut call = Call::new(entry.path, self.method.clone(), caller);
+        call.route = route;
+        call.turn = turn;
+        if has_id(&call.method) {
+            call.id = self.arguments.next().filter(|id| !id.is_null());
+        }
+        if has_data(&call.method) {
+            call.data = self.arguments.next().unwrap_or_default();
+        }
+        call.query = query(self.arguments.next());
+        if self.arguments.next().is_some() {
+            return Err(Error::bad_request(format!("Too many arguments for '{}' method", self.method)));
+        }
+        check_id(call.id.as_ref())?;
+        Ok((entry, call))
+    }
+}
+
+const fn has_id(method: &Method) -> bool {
+    matches!(method, Method::Get | Method::Update | Method::Patch | Method::Remove)
+}
+
+const fn has_data(method: &Method) -> bool {
+    matches!(method, Method::Create | Method::Update | Method::Patch | Method::Custom(_))
+}
+
+/// An id is a string or a number; a boolean, list or object is none.
+fn check_id(id: Option<&Value>) -> Result<()> {
+    match id {
+        None | Some(Value::String(_) | Value::Number(_)) => Ok(()),
+        Some(_) => Err(Error::bad_request("The id must be a string or a number")),
+    }
+}
+
+/// What is no object is an empty query.
+fn query(value: Option<Value>) -> Record {
+    match value {
+        Some(Value::Object(query)) => query,
+        _ => Record::new(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Socket.IO's rooms, on an adapter that knows which socket fell behind.
+//!
+//! socketioxide's own broadcast drops a packet for a socket whose queue is full without saying which
+//! socket it was. This adapter keeps the library's rooms and sends to their sockets one by one, so
+//! the answer to each send belongs to a socket (docs/decisions/0004).
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use socketioxide::{SocketError, adapter::Emitter, extract::SocketRef, socket::Sid};
+use socketioxide_core::{
+    adapter::{BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter, errors::BroadcastError},
+    packet::Packet,
+};
+
+use crate::core::connection::Connection;
+
+/// The adapter that this dialect's sockets use.
+pub(super) type Adapter = Rooms<Emitter>;
+
+/// A socket on that adapter.
+pub(super) type Socket = SocketRef<Adapter>;
+
+/// Every connected client.
+pub(super) const EVERYBODY: &str = "everybody";
+
+/// Those of them who get each event's stamp as a second argument.
+pub(super) const STAMPED: &str = "everybody+stamps";
+
+/// Rooms whose sockets are sent to one by one.
+pub(super) struct Rooms<E> {
+    local: CoreLocalAdapter<E>,
+    peers: Arc<Peers>,
+}
+
+impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
+    type Error = Infallible;
+    type State = Arc<Peers>;
+    type AckStream = E::AckStream;
+    type InitRes = ();
+
+    fn new(peers: &Arc<Peers>, local: CoreLocalAdapter<E>) -> Self {
+        Self { local, peers: Arc::clone(peers) }
+    }
+
+    fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
+        on_success();
+    }
+
+    async fn broadcast(&self, packet: Packet, options: BroadcastOptions) -> Result<(), BroadcastError> {
+        for sid in self.local.sockets(options) {
+            if let Err(errors) = self.local.broadcast(packet.clone(), BroadcastOptions::new(sid)) {
+                // A closed socket is on its way out by itself.
+                if errors.iter().any(|error| matches!(error, SocketError::InternalChannelFull)) {
+                    self.local.del_all(sid);
+                    self.peers.cut_off(sid);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn broadcast_with_ack(
+        &self,
+        packet: Packet,
+        options: BroadcastOptions,
+        timeout: Option<Duration>,
+    ) -> Result<Self::AckStream, Infallible> {
+        Ok(self.local.broadcast_with_ack(packet, options, timeout).0)
+    }
+
+    fn get_local(&self) -> &CoreLocalAdapter<E> {
+        &self.local
+    }
+}
+
+impl<E> DefinedAdapter for Rooms<E> {}
+
+/// The connections behind the sockets, so that one which fell behind can be ended.
+#[derive(Default)]
+pub(super) struct Peers(Mutex<HashMap<Sid, Peer>>);
+
+#[derive(Default)]
+struct Peer {
+    /// The WebSocket; none while the client polls.
+    connection: Option<Connection>,
+    /// Cut off while polling: its next request is refused.
+    refused: bool,
+}
+
+impl Peers {
+    /// Notes a socket, and its WebSocket if it has one.
+    pub(super) fn add(&self, sid: Sid, connection: Option<Connection>) {
+        let mut peers = self.lock();
+        let peer = peers.entry(sid).or_default();
+        peer.connection = connection.or_else(|| peer.connection.take());
+    }
+
+    /// Notes that a polling client moves to a WebSocket.
+    pub(super) fn upgraded(&self, sid: Sid, connection: Connection) {
+        if let Some(peer) = self.lock().get_mut(&sid) {
+            peer.connection = Some(connection);
+        }
+    }
+
+    /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
+    pub(super) fn cut_off(&self, sid: Sid) {
+        metrics::counter!("roost_socketio_overflows_total").increment(1);
+        tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
+        let mut peers = self.lock();
+        let peer = peers.entry(sid).or_default();
+        peer.refused = true;
+        if let Some(connection) = &peer.connection {
+            connection.abort();
+        }
+    }
+
+    /// Whether a socket was cut off.
+    pub(super) fn refuses(&self, sid: Sid) -> bool {
+        self.lock().get(&sid).is_some_and(|peer| peer.refused)
+    }
+
+    /// Forgets a socket that is gone.
+    pub(super) fn remove(&self, sid: Sid) {
+        self.lock().remove(&sid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Peer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

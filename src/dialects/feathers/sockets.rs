@@ -1,0 +1,164 @@
+//! Socket.IO connections: handshake, rooms, goodbye.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::Request, middleware};
+use http::{HeaderMap, HeaderValue, Uri};
+use serde_json::json;
+use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
+
+use super::{
+    calls::Calls,
+    events::Emission,
+    resume::{self, Handshake},
+    rooms::{Adapter, Peers, Socket},
+};
+use crate::{
+    App,
+    core::{
+        Record,
+        call::Caller,
+        connection::Connection,
+        identity::Identity,
+    },
+    error::Result,
+};
+
+/// Packets that may wait for one socket.
+const QUEUE: usize = 4_096;
+
+/// Small, since each connection keeps one.
+const READ_BUFFER: usize = 512;
+
+/// The Socket.IO server.
+pub(in crate::dialects) struct SocketIo {
+    io: socketioxide::SocketIo<Adapter>,
+    layer: SocketIoLayer<Adapter>,
+    peers: Arc<Peers>,
+}
+
+impl SocketIo {
+    /// A server whose clients call the app's services and hear its events.
+    pub(in crate::dialects) fn new(app: &Arc<App>) -> Self {
+        let peers = Arc::<Peers>::default();
+        let max = app.config.max_message;
+        let (layer, io) = socketioxide::SocketIo::builder()
+            .with_adapter::<Adapter>(Arc::clone(&peers))
+            .max_buffer_size(QUEUE)
+            .max_payload(max.into())
+            .ws_max_message_size(max as usize)
+            .ws_max_frame_size(max as usize)
+            .ws_read_buffer_size(READ_BUFFER)
+            .ping_interval(Duration::from_secs(25))
+            .ping_timeout(Duration::from_secs(20))
+            .build_layer();
+        let (shared, everyone) = (Arc::clone(app), Arc::clone(&peers));
+        let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
+            std::future::ready(admit(&shared, &everyone, &socket, auth.unwrap_or_default()))
+        };
+        let shared = Arc::clone(app);
+        let welcome = move |socket: Socket, TryData(auth): TryData<Handshake>| {
+            welcome(&shared, socket, &auth.unwrap_or_default());
+            std::future::ready(())
+        };
+        io.ns("/", welcome.with(admit));
+        let log = app.store.story().log.id();
+        app.store.story().hub.add_sink(Arc::new(Emission { io: io.clone(), log }));
+        Self { io, layer, peers }
+    }
+
+    /// Puts the server in front of the other routes.
+    pub(in crate::dialects) fn layer(&self, router: Router) -> Router {
+        let peers = Arc::clone(&self.peers);
+        let slim = middleware::from_fn(move |request: Request, next: middleware::Next| {
+            let admitted = admit_request(&peers, request);
+            async move {
+                match admitted {
+                    Ok(request) => next.run(request).await,
+                    Err(response) => response,
+                }
+            }
+        });
+        Router::new().fallback_service(tower::Layer::layer(&self.layer, router)).layer(slim)
+    }
+
+    /// Ends every connection.
+    pub(in crate::dialects) async fn close(&self) {
+        self.io.close().await;
+    }
+}
+
+/// Runs before CONNECT is answered: whatever the client does after the answer finds its handlers,
+/// and a client that asks for no stamps its rooms.
+fn admit(app: &Arc<App>, peers: &Arc<Peers>, socket: &Socket, handshake: Handshake) -> Result<()> {
+    let since = handshake.since()?;
+    let request = socket.req_parts();
+    let on_websocket = request.uri.query().is_some_and(|query| query.contains("transport=websocket"));
+    let connection = request.extensions.get::<Connection>().filter(|_| on_websocket).cloned();
+    peers.add(socket.id, connection);
+    let caller =
+        Caller { identity: Identity::Owner, provider: Some("socketio"), headers: Arc::new(record(&request.headers)) };
+    socket.on_fallback(Calls::new(Arc::clone(app), Arc::clone(peers), caller));
+    let peers = Arc::clone(peers);
+    socket.on_disconnect(move |socket: Socket| {
+        peers.remove(socket.id);
+        std::future::ready(())
+    });
+    if since.is_none() {
+        resume::join(socket);
+    }
+    Ok(())
+}
+
+/// Runs after CONNECT was answered.
+fn welcome(app: &Arc<App>, socket: Socket, handshake: &Handshake) {
+    if let Ok(Some(since)) = handshake.since() {
+        app.tasks.spawn(resume::resume(Arc::clone(app), socket, since));
+    }
+}
+
+/// Headers as services see them.
+fn record(headers: &HeaderMap) -> Record {
+    let pair = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), json!(String::from_utf8_lossy(value.as_bytes())))
+    };
+    headers.iter().map(pair).collect()
+}
+
+/// Looks at each of the server's requests: refuses those of a socket that was cut off, notes
+/// upgrades, and lets go of the read buffer that headers and URI would pin for the connection's life.
+fn admit_request(peers: &Peers, request: Request) -> Result<Request, axum::response::Response> {
+    if !request.uri().path().starts_with("/socket.io") {
+        return Ok(request);
+    }
+    let query = |key: &str| {
+        let pairs = request.uri().query().unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
+    };
+    if let Some(sid) = query("sid").and_then(|sid| sid.parse::<Sid>().ok()) {
+        if peers.refuses(sid) {
+            let unknown = axum::Json(json!({"code": 1, "message": "Session ID unknown"}));
+            return Err(axum::response::IntoResponse::into_response((http::StatusCode::BAD_REQUEST, unknown)));
+        }
+        if let (Some("websocket"), Some(connection)) = (query("transport"), request.extensions().get::<Connection>()) {
+            peers.upgraded(sid, connection.clone());
+        }
+    }
+    Ok(slim(request))
+}
+
+fn slim(request: Request) -> Request {
+    let (mut parts, body) = request.into_parts();
+    parts.headers = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+            Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+        })
+        .collect();
+    if let Ok(uri) = parts.uri.to_string().parse::<Uri>() {
+        parts.uri = uri;
+    }
+    Request::from_parts(parts, body)
+}

@@ -1,0 +1,46 @@
+//! The protocols: each turns frames into calls and events into frames, and knows no other.
+
+mod feathers;
+mod guard;
+mod index;
+mod mgx;
+mod sse;
+mod ws;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+
+use crate::App;
+
+/// What serves all protocols.
+pub struct Dialects {
+    /// Answers every request.
+    pub router: Router,
+    socket_io: feathers::SocketIo,
+}
+
+impl Dialects {
+    /// Tells clients whose library holds their sockets that the daemon stops.
+    pub async fn say_goodbye(&self) {
+        self.socket_io.close().await;
+    }
+}
+
+/// Builds the dialects over an app; the hub delivers to them from now on.
+pub fn build(app: &Arc<App>) -> Dialects {
+    let socket_io = feathers::SocketIo::new(app);
+    let router = Router::new()
+        .route("/", get(index::describe))
+        .route("/events", get(sse::events))
+        .route("/metrics", get(index::metrics))
+        .merge(mgx::routes())
+        .fallback(feathers::rest)
+        .layer(DefaultBodyLimit::max(app.config.max_message as usize))
+        .with_state(Arc::clone(app));
+    let router = Router::new()
+        .fallback_service(socket_io.layer(router))
+        .layer(feathers::cors(&app.config))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::guard));
+    Dialects { router, socket_io }
+}

@@ -1,0 +1,108 @@
+//! The socket loop that plain WebSocket protocols share.
+//!
+//! It feeds all that waits and flushes once, gives up on a peer that takes no bytes, answers pings
+//! and closes with a code. A [`Dialect`] never touches the socket.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::{Sink, SinkExt, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::{
+    App,
+    core::feed::{Feed, Item},
+};
+
+/// Frames written before the socket is flushed, at most.
+const GATHER: usize = 512;
+
+/// One connection's side of a WebSocket protocol.
+pub(super) trait Dialect: Send {
+    /// Answers a frame that the client sent.
+    fn receive(&mut self, frame: Inbound) -> Step;
+
+    /// Frames an item of the story; `None` if this connection does not carry it.
+    fn frame(&self, item: &Item) -> Option<Message>;
+
+    /// What an idle connection is sent, and after which silence; `None` for nothing.
+    fn heartbeat(&self) -> Option<(Duration, Message)>;
+}
+
+/// A frame from the client.
+pub(super) enum Inbound {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+}
+
+/// What follows from a frame.
+pub(super) enum Step {
+    /// Nothing.
+    Ignore,
+    /// The connection ends.
+    Close(u16, &'static str),
+}
+
+/// Runs a connection until one side ends it.
+pub(super) async fn run(socket: WebSocket, app: Arc<App>, mut dialect: impl Dialect, mut feed: Feed) {
+    let (mut sink, mut frames) = socket.split();
+    let limit = app.config.stall_secs;
+    let mut sent = Instant::now();
+    let ending = loop {
+        let heartbeat = dialect.heartbeat();
+        let due = heartbeat.as_ref().map(|(silence, _)| sent + *silence);
+        let mut wave = Vec::new();
+        tokio::select! {
+            () = app.stopping.cancelled() => break Some((1012, "the daemon stops")),
+            frame = frames.next() => match received(frame, &mut dialect) {
+                Ok(Step::Ignore) => {}
+                Ok(Step::Close(code, reason)) => break Some((code, reason)),
+                Err(Gone) => break None,
+            },
+            item = feed.next() => match item {
+                Ok(item) => wave.extend(dialect.frame(&item)),
+                Err(error) => {
+                    tracing::error!(%error, "a stream could not be read");
+                    break Some((1011, "the log could not be read; come back"));
+                }
+            },
+            () = sleep_until(due.unwrap_or(sent)), if due.is_some() => wave.extend(heartbeat.map(|(_, message)| message)),
+        }
+        while wave.len() < GATHER {
+            let Some(item) = feed.take() else { break };
+            wave.extend(dialect.frame(&item));
+        }
+        if !wave.is_empty() {
+            sent = Instant::now();
+            if !matches!(timeout(limit, send(&mut sink, wave)).await, Ok(Ok(()))) {
+                break None;
+            }
+        }
+    };
+    if let Some((code, reason)) = ending {
+        let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        // The peer may be gone or deaf; then there is nobody to tell.
+        drop(timeout(Duration::from_secs(1), sink.send(close)).await);
+    }
+}
+
+struct Gone;
+
+fn received(frame: Option<Result<Message, axum::Error>>, dialect: &mut impl Dialect) -> Result<Step, Gone> {
+    match frame {
+        Some(Ok(Message::Text(text))) => Ok(dialect.receive(Inbound::Text(text.as_str().to_owned()))),
+        Some(Ok(Message::Binary(bytes))) => Ok(dialect.receive(Inbound::Binary(bytes.to_vec()))),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Step::Ignore),
+        Some(Err(error)) if error.to_string().contains("too long") => Ok(Step::Close(1009, "the message is too big")),
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Gone),
+    }
+}
+
+async fn send(sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin), wave: Vec<Message>) -> Result<(), axum::Error> {
+    for message in wave {
+        sink.feed(message).await?;
+    }
+    sink.flush().await
+}

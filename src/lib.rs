@@ -1,0 +1,27 @@
+//! Roost: one realtime daemon for agent workspaces.
+//!
+//! FeathersJS services over Socket.IO and REST, plain-JSON WebSockets and SSE from one binary, over
+//! one ordered, durable event log.
+//!
+//! # Layout
+//! - [`core`]: the two narrow waists, calls in and events out; knows no protocol and no database
+//! - [`store`]: the database: the write lane, the log, tables, Feathers queries
+//! - [`services`]: what Roost does; knows calls and events, no frames
+//! - [`dialects`]: the protocols; know frames, no database
+//! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
+//! - [`config`], [`error`]: what an operator can set, and what can go wrong
+//!
+//! Dependencies point one way: `main → dialects → services → store → core → error`.
+
+pub mod app;
+pub mod config;
+pub mod core;
+pub mod dialects;
+pub mod error;
+pub mod serve;
+pub mod services;
+pub mod store;
+pub mod stream;
+
+pub use app::App;
+pub use serve::serve;

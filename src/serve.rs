@@ -1,0 +1,166 @@
+//! Serves an [`App`] on listeners until it is told to stop; ends with every task.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{interval, timeout},
+};
+use tower::ServiceExt;
+
+use crate::{
+    app::App,
+    config::Config,
+    dialects::{self, Dialects},
+    store::connect::Closing,
+    stream::{Connections, Stream},
+};
+
+/// Time a client has to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Binds what the configuration names.
+///
+/// # Errors
+/// A sentence that says which address cannot be had and what to do about it.
+pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
+    let mut listeners = Vec::new();
+    for (host, port) in config.addresses()? {
+        let unresolved = |error| format!("{host}:{port} cannot be listened on: {error}");
+        let addresses = if host == "localhost" {
+            loopback(port)
+        } else {
+            tokio::net::lookup_host((host.as_str(), port)).await.map_err(unresolved)?.collect()
+        };
+        let mut port = port;
+        for (index, mut address) in addresses.into_iter().enumerate() {
+            config.check_exposure(address.ip())?;
+            address.set_port(port);
+            match TcpListener::bind(address).await {
+                Ok(listener) => {
+                    // Both loopback addresses get the same free port.
+                    port = listener.local_addr().map_or(port, |address| address.port());
+                    listeners.push(listener);
+                }
+                // A machine without IPv6 still has a localhost.
+                Err(error) if index > 0 && error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
+                Err(error) => {
+                    return Err(format!("{address} cannot be listened on: {error}. Choose another with --port or --listen."));
+                }
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn loopback(port: u16) -> Vec<SocketAddr> {
+    vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))]
+}
+
+/// Serves until `shutdown` is done, then says goodbye to every client and closes the database.
+pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, closing: Closing, shutdown: impl Future<Output = ()>) {
+    let connections = Connections::default();
+    let dialects = dialects::build(&app);
+    for listener in listeners {
+        let accepting = accept(listener, Arc::clone(&app), connections.clone(), dialects.router.clone());
+        app.tasks.spawn(accepting);
+    }
+    app.tasks.spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));
+    shutdown.await;
+    tracing::info!("stopping");
+    stop(app, dialects, &connections).await;
+    closing.close().await;
+}
+
+/// Drains within the deadline, then cuts off whoever is left.
+async fn stop(app: Arc<App>, dialects: Dialects, connections: &Connections) {
+    // The accept loops end first: a client that comes back at once must not find half a daemon.
+    app.stopping.cancel();
+    app.tasks.close();
+    dialects.say_goodbye().await;
+    if timeout(app.config.drain_secs, app.tasks.wait()).await.is_err() {
+        tracing::warn!("cut off connections that did not end in time");
+        connections.abort_all();
+        app.tasks.wait().await;
+    }
+}
+
+async fn accept(listener: TcpListener, app: Arc<App>, connections: Connections, router: Router) {
+    loop {
+        let accepted = tokio::select! {
+            () = app.stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, _)) => admit(tcp, &app, &connections, &router),
+            Err(error) => {
+                // Out of file descriptors, most likely: some will be given back.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn admit(tcp: TcpStream, app: &Arc<App>, connections: &Connections, router: &Router) {
+    // A peer that is gone already leaves nothing to serve.
+    if let Ok(stream) = connections.wrap(tcp, app.tasks.token()) {
+        app.tasks.spawn(answer(stream, Arc::clone(app), router.clone()));
+    }
+}
+
+/// Speaks HTTP on one connection until it ends or is upgraded.
+async fn answer(stream: Stream, app: Arc<App>, router: Router) {
+    let connection = stream.connection().clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(connection.clone());
+        router.clone().oneshot(request)
+    });
+    let mut serving = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    tokio::select! {
+        ended = serving.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }
+        () = app.stopping.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            drop(serving.await);
+        }
+    }
+}
+
+async fn cut_off_stalled(app: Arc<App>, connections: Connections) {
+    let mut tick = interval(app.config.stall_secs.div_f32(10.0).max(Duration::from_millis(10)));
+    loop {
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            _ = tick.tick() => connections.abort_stalled(app.config.stall_secs),
+        }
+    }
+}
+
+/// Done when the process is asked to stop: SIGINT or SIGTERM.
+///
+/// # Errors
+/// If the system delivers no signals.
+pub fn signalled() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,190 @@
+//! `boards`: what a team looks at together. Their sessions are kept in a link table.
+
+use std::collections::HashMap;
+
+use entities::{board_sessions, boards};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use sea_orm::{
+    Order,
+    sea_query::{Condition, Expr, ExprTrait, Func, OnConflict, Query},
+};
+use serde_json::{Value, json};
+
+use super::{
+    records::Records,
+    rules::{Change, Rules, Scope},
+    values::{fill, keep, leave_out_nulls, plain_id, text},
+};
+use crate::{
+    core::{BoxFuture, Record, event::Draft},
+    error::{Error, Result},
+    store::{columns::{Column, Kind}, lane::Work, table::Table, transaction::Reader},
+};
+
+/// Where `sessions` stands on the wire, when all fields before it are there.
+const SESSIONS_AFTER: [&str; 6] = ["board_id", "name", "slug", "created_at", "last_updated", "description"];
+
+/// The service.
+pub fn service() -> Records {
+    Records::of::<boards::Entity>("board_id").paginate(50, 100).rules(Boards).build()
+}
+
+struct Boards;
+
+impl Rules for Boards {
+    fn create<'a>(&'a self, board: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+        async move {
+            plain_id(board, "board_id")?;
+            fill(board, "board_id", || json!(work.clock.random_id()));
+            fill(board, "name", || json!("Untitled Board"));
+            fill(board, "created_at", || json!(work.now.to_string()));
+            board.insert("last_updated".to_owned(), json!(work.now.to_string()));
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn change(&self, _current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
+        keep(changes, &["created_at"]);
+        changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
+        Ok(())
+    }
+
+    fn stored<'a>(
+        &'a self,
+        change: Change,
+        board: &'a Record,
+        given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
+        async move {
+            if let (Change::Created | Change::Changed, Some(sessions)) = (change, given.get("sessions")) {
+                replace_sessions(text(board, "board_id").unwrap_or_default(), sessions, work).await?;
+            }
+            Ok(Vec::new())
+        }
+        .boxed_local()
+    }
+
+    fn update_replaces(&self) -> bool {
+        false
+    }
+
+    fn render<'a>(&'a self, db: &'a mut dyn Reader, boards: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(render(db, boards))
+    }
+
+    fn scope(&self, board: &Record) -> Option<Scope> {
+        Some(Scope::everyone([("board", text(board, "board_id"))]))
+    }
+}
+
+/// Puts a session on a board; returns the board's `patched`.
+///
+/// # Errors
+/// `BadRequest` if there is no such board.
+pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Result<Draft> {
+    link(board, &[session], work).await?;
+    patched(board, work).await
+}
+
+/// Takes a session from every board that holds it; returns their `patched`.
+///
+/// # Errors
+/// If the database fails.
+pub async fn forget_session(session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
+    let links = links(work.tx, Expr::col(board_sessions::Column::SessionId).eq(session)).await?;
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut delete = Query::delete();
+    delete.from_table(board_sessions::Entity).and_where(Expr::col(board_sessions::Column::SessionId).eq(session));
+    work.tx.execute(work.tx.backend().build(&delete)).await?;
+    let mut drafts = Vec::new();
+    for (board, _) in links {
+        drafts.push(patched(&board, work).await?);
+    }
+    Ok(drafts)
+}
+
+async fn replace_sessions(board: &str, sessions: &Value, work: &mut Work<'_>) -> Result<()> {
+    let refused = || Error::bad_request("`sessions` must be a list of session ids");
+    let ids = sessions.as_array().ok_or_else(refused)?;
+    let ids = ids.iter().map(|id| id.as_str().ok_or_else(refused)).collect::<Result<Vec<_>>>()?;
+    let mut delete = Query::delete();
+    delete.from_table(board_sessions::Entity).and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
+    work.tx.execute(work.tx.backend().build(&delete)).await?;
+    link(board, &ids, work).await
+}
+
+/// Adds sessions at a board's end, those that it lacks.
+async fn link(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()> {
+    let end = end(board, work).await?;
+    for (session, position) in sessions.iter().zip(end..) {
+        let mut insert = Query::insert();
+        insert
+            .into_table(board_sessions::Entity)
+            .columns([
+                board_sessions::Column::BoardId,
+                board_sessions::Column::SessionId,
+                board_sessions::Column::Position,
+            ])
+            .values_panic([board.into(), (*session).into(), position.into()])
+            .on_conflict(OnConflict::new().do_nothing().to_owned());
+        work.tx.execute(work.tx.backend().build(&insert)).await?;
+    }
+    Ok(())
+}
+
+/// The place after a board's last session.
+async fn end(board: &str, work: &mut Work<'_>) -> Result<i64> {
+    let mut select = Query::select();
+    select
+        .expr(Func::max(Expr::col(board_sessions::Column::Position)))
+        .from(board_sessions::Entity)
+        .and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
+    let last = [Column { name: "last", kind: Kind::Integer, nullable: true }];
+    let rows = work.tx.query(work.tx.backend().build(&select), &last).await?;
+    Ok(rows.first().and_then(|row| row.get("last")?.as_i64()).map_or(0, |last| last + 1))
+}
+
+/// The event that tells everybody what a board holds now.
+async fn patched(board: &str, work: &mut Work<'_>) -> Result<Draft> {
+    let table = Table::of::<boards::Entity>("board_id");
+    let mut changes = Record::new();
+    changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
+    table.change(work.tx, &json!(board), &changes).await?;
+    let mut boards = [table.get(work.tx, &json!(board), Condition::all()).await?];
+    render(work.tx, &mut boards).await?;
+    let [record] = boards;
+    Scope::everyone([("board", Some(board))]).draft("boards", "patched", &Value::Object(record))
+}
+
+async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
+    let ids: Vec<_> = boards.iter().filter_map(|board| text(board, "board_id")).map(str::to_owned).collect();
+    let mut sessions: HashMap<String, Vec<Value>> = HashMap::new();
+    for (board, session) in links(db, Expr::col(board_sessions::Column::BoardId).is_in(ids)).await? {
+        sessions.entry(board).or_default().push(Value::String(session));
+    }
+    leave_out_nulls(boards);
+    for board in boards {
+        let held = text(board, "board_id").and_then(|id| sessions.remove(id)).unwrap_or_default();
+        let place = board.keys().take_while(|name| SESSIONS_AFTER.contains(&name.as_str())).count();
+        board.shift_insert(place, "sessions".to_owned(), Value::Array(held));
+    }
+    Ok(())
+}
+
+/// Pairs of board and session, in the boards' order.
+async fn links(db: &mut dyn Reader, condition: Expr) -> Result<Vec<(String, String)>> {
+    let columns = Column::all::<board_sessions::Entity>();
+    let mut select = Query::select();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(board_sessions::Entity)
+        .and_where(condition)
+        .order_by(board_sessions::Column::Position, Order::Asc);
+    let rows = db.select(&select, &columns).await?;
+    let pair = |row: &Record| Some((text(row, "board_id")?.to_owned(), text(row, "session_id")?.to_owned()));
+    Ok(rows.iter().filter_map(pair).collect())
+}

@@ -1,0 +1,37 @@
+//! `health`: whether the daemon is up; what command-line tools ask first.
+
+use serde_json::{Value, json};
+
+use super::Service;
+use crate::{
+    core::{
+        BoxFuture,
+        call::{Call, Method},
+        clock::{Clock, SystemClock},
+    },
+    error::Result,
+    store::Store,
+};
+
+/// Answers `find` with `{status, timestamp, version, database}`; `timestamp` in milliseconds.
+pub struct Health;
+
+impl Service for Health {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Find]
+    }
+
+    fn call<'a>(&'a self, _call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            // A daemon whose database is gone is not well.
+            let (_, head) = crate::store::log::head(&mut store.reader()).await?;
+            Ok(json!({
+                "status": "ok",
+                "timestamp": SystemClock.now().millis(),
+                "version": env!("CARGO_PKG_VERSION"),
+                "database": store.kind(),
+                "seq": store.story().log.id().stamp(head),
+            }))
+        })
+    }
+}

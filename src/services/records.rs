@@ -1,0 +1,317 @@
+//! A service over a table, with Feathers' semantics.
+//!
+//! Source: docs/protocols/feathers.md, "Methods".
+
+use std::{borrow::Cow, sync::Arc};
+
+use sea_orm::{EntityName, EntityTrait};
+use serde_json::{Value, json};
+
+use super::{
+    registry::Service,
+    rules::{Change, Plain, Rules, Scope},
+};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        call::{Call, Method},
+        event::Draft,
+    },
+    error::{Error, Result},
+    store::{Store, columns::Column, lane::Work, query::Query, table::{Table, not_found}},
+};
+
+/// How `find` pages.
+#[derive(Clone, Copy, Debug)]
+pub struct Paginate {
+    /// Records in a page when the client says nothing.
+    pub default: u64,
+    /// Records in a page at most.
+    pub max: u64,
+}
+
+/// A service over a table.
+#[derive(Clone)]
+pub struct Records(Arc<Settings>);
+
+struct Settings {
+    table: Table,
+    paginate: Option<Paginate>,
+    multi: Vec<Method>,
+    searchable: Vec<Column>,
+    refuses_unknown: bool,
+    rules: Box<dyn Rules>,
+}
+
+/// Builds a [`Records`] service.
+pub struct Builder(Settings);
+
+impl Records {
+    /// A service over an entity's table with this id column: no paging, no multi, everything
+    /// searchable, nothing published.
+    pub fn of<E: EntityTrait + EntityName + Default>(id: &str) -> Builder {
+        let table = Table::of::<E>(id);
+        let searchable = table.columns().to_vec();
+        let rules = Box::new(Plain(|_| None));
+        Builder(Settings { table, paginate: None, multi: Vec::new(), searchable, refuses_unknown: false, rules })
+    }
+}
+
+impl Builder {
+    /// Answers `find` in pages.
+    #[must_use]
+    pub const fn paginate(mut self, default: u64, max: u64) -> Self {
+        self.0.paginate = Some(Paginate { default, max });
+        self
+    }
+
+    /// Lets these methods work on several records at once.
+    #[must_use]
+    pub fn multi(mut self, methods: impl Into<Vec<Method>>) -> Self {
+        self.0.multi = methods.into();
+        self
+    }
+
+    /// Lets queries name these columns only.
+    #[must_use]
+    pub fn searchable(mut self, names: &[&str]) -> Self {
+        self.0.searchable.retain(|column| names.contains(&column.name));
+        self
+    }
+
+    /// Answers fields that the table lacks with `BadRequest`, where they would be ignored.
+    #[must_use]
+    pub const fn refuse_unknown(mut self) -> Self {
+        self.0.refuses_unknown = true;
+        self
+    }
+
+    /// Publishes changes to the audience that this names for a record.
+    #[must_use]
+    pub fn audience(self, scope: fn(&Record) -> Option<Scope>) -> Self {
+        self.rules(Plain(scope))
+    }
+
+    /// Adds defaults, checks, rendering and an audience.
+    #[must_use]
+    pub fn rules(mut self, rules: impl Rules) -> Self {
+        self.0.rules = Box::new(rules);
+        self
+    }
+
+    /// The service.
+    pub fn build(self) -> Records {
+        Records(Arc::new(self.0))
+    }
+}
+
+impl Service for Records {
+    fn methods(&self) -> Vec<Method> {
+        Method::STANDARD.to_vec()
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            let query = Query::parse(&call.query, &self.0.searchable)?;
+            match call.method {
+                Method::Find => self.0.find(query, store).await,
+                Method::Get => self.0.get(call, query, store).await,
+                _ => {
+                    let settings = Arc::clone(&self.0);
+                    let write = Write::read(&settings, call, query)?;
+                    store.write(&call.turn, async move |work: &mut Work<'_>| settings.write(write, work).await).await
+                }
+            }
+        })
+    }
+}
+
+/// A write, checked as far as it can be without the database.
+struct Write {
+    method: Method,
+    id: Option<Value>,
+    data: Value,
+    query: Query,
+    source: Cow<'static, str>,
+    actor: String,
+}
+
+impl Write {
+    fn read(settings: &Settings, call: &Call, query: Query) -> Result<Self> {
+        let several = match call.method {
+            Method::Create => call.data.is_array(),
+            Method::Update if call.id.is_none() || call.data.is_array() => {
+                return Err(Error::bad_request("You can not replace multiple instances. Did you mean 'patch'?"));
+            }
+            _ => call.id.is_none(),
+        };
+        if several && !settings.multi.contains(&call.method) {
+            return Err(Error::method_not_allowed(format!("Can not {} multiple entries", call.method)));
+        }
+        let (method, id, data) = (call.method.clone(), call.id.clone(), call.data.clone());
+        let actor = call.caller.identity.actor().to_owned();
+        Ok(Self { method, id, data, query, source: call.service.clone(), actor })
+    }
+}
+
+impl Settings {
+    async fn find(&self, query: Query, store: &Store) -> Result<Value> {
+        let db = &mut store.reader();
+        let limit = match self.paginate {
+            Some(page) => Some(query.limit.unwrap_or(page.default).min(page.max)),
+            None => query.limit,
+        };
+        let mut records = match limit {
+            Some(0) => Vec::new(),
+            _ => self.table.find(db, &query, limit).await?,
+        };
+        self.rules.render(db, &mut records).await?;
+        let full = limit.is_some_and(|limit| records.len() as u64 >= limit) || query.skip > 0;
+        let data = records.into_iter().map(|record| self.pick(record, &query)).collect();
+        let Some(limit) = limit.filter(|_| self.paginate.is_some()) else { return Ok(Value::Array(data)) };
+        // A page that is not full says by itself how many records there are.
+        let total = if full { self.table.count(db, query.condition).await? } else { data.len() as u64 };
+        Ok(json!({ "total": total, "limit": limit, "skip": query.skip, "data": data }))
+    }
+
+    async fn get(&self, call: &Call, query: Query, store: &Store) -> Result<Value> {
+        let db = &mut store.reader();
+        let id = call.id.as_ref().ok_or_else(|| not_found(&json!("undefined")))?;
+        let mut records = [self.table.get(db, id, query.condition.clone()).await?];
+        self.rules.render(db, &mut records).await?;
+        let [record] = records;
+        Ok(self.pick(record, &query))
+    }
+
+    async fn write(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+        match write.method {
+            Method::Create => self.create(write, work).await,
+            Method::Remove => self.remove(write, work).await,
+            _ => self.change(write, work).await,
+        }
+    }
+
+    async fn create(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+        let several = write.data.is_array();
+        let items = match &write.data {
+            Value::Array(items) => items.as_slice(),
+            item => std::slice::from_ref(item),
+        };
+        let mut created = Vec::with_capacity(items.len());
+        let mut follow = Vec::new();
+        for item in items {
+            let given = self.record(item)?;
+            let mut record = given.clone();
+            self.rules.create(&mut record, work).await?;
+            let record = self.table.insert(work.tx, &record).await?;
+            follow.extend(self.rules.stored(Change::Created, &record, given, work).await?);
+            created.push(record);
+        }
+        self.answer(created, several, &write, follow, work).await
+    }
+
+    async fn change(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+        let current = self.current(&write, work).await?;
+        let given = self.record(&write.data)?;
+        let mut changed = Vec::with_capacity(current.len());
+        let mut follow = Vec::new();
+        for mut record in current {
+            let mut changes = self.changes(&write.method, given);
+            self.rules.change(&record, &mut changes, work)?;
+            self.table.change(work.tx, self.id(&record), &changes).await?;
+            for column in self.table.columns() {
+                if let Some(value) = changes.get(column.name) {
+                    record.insert(column.name.to_owned(), column.load(value)?);
+                }
+            }
+            follow.extend(self.rules.stored(Change::Changed, &record, given, work).await?);
+            changed.push(record);
+        }
+        let several = write.id.is_none();
+        self.answer(changed, several, &write, follow, work).await
+    }
+
+    async fn remove(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+        let current = self.current(&write, work).await?;
+        let ids: Vec<Value> = current.iter().map(|record| self.id(record).clone()).collect();
+        let mut follow = Vec::new();
+        for record in &current {
+            follow.extend(self.rules.stored(Change::Removed, record, &Record::new(), work).await?);
+        }
+        let several = write.id.is_none();
+        // Rendered before they are gone: what is not in their rows goes with them.
+        let answer = self.answer(current, several, &write, follow, work).await?;
+        self.table.delete(work.tx, &ids).await?;
+        Ok(answer)
+    }
+
+    /// The records that a write is about, as they are now.
+    async fn current(&self, write: &Write, work: &mut Work<'_>) -> Result<Vec<Record>> {
+        match &write.id {
+            Some(id) => Ok(vec![self.table.get(work.tx, id, write.query.condition.clone()).await?]),
+            None => {
+                let all = Query { limit: None, skip: 0, sort: Vec::new(), ..write.query.clone() };
+                self.table.find(work.tx, &all, None).await
+            }
+        }
+    }
+
+    /// What an update or patch sets: a patch merges, an update replaces.
+    fn changes(&self, method: &Method, given: &Record) -> Record {
+        let mut changes = given.clone();
+        if *method == Method::Update && self.rules.update_replaces() {
+            for column in self.table.columns() {
+                changes.entry(column.name).or_insert(Value::Null);
+            }
+        }
+        changes.remove(self.table.id().name);
+        changes
+    }
+
+    fn id<'a>(&self, record: &'a Record) -> &'a Value {
+        record.get(self.table.id().name).unwrap_or(&Value::Null)
+    }
+
+    fn record<'a>(&self, item: &'a Value) -> Result<&'a Record> {
+        let Value::Object(record) = item else {
+            return Err(Error::bad_request("The data must be an object"));
+        };
+        let unknown = |name: &&String| self.table.columns().iter().all(|column| column.name != **name);
+        match record.keys().find(unknown) {
+            Some(name) if self.refuses_unknown => Err(Error::bad_request(format!("Unknown field '{name}'"))),
+            _ => Ok(record),
+        }
+    }
+
+    /// Publishes what was done to each record, then what follows from it, and answers with them.
+    async fn answer(
+        &self,
+        mut records: Vec<Record>,
+        several: bool,
+        write: &Write,
+        follow: Vec<Draft>,
+        work: &mut Work<'_>,
+    ) -> Result<Value> {
+        let scopes: Vec<_> = records.iter().map(|record| self.rules.scope(record)).collect();
+        self.rules.render(work.tx, &mut records).await?;
+        let mut answer = Vec::with_capacity(records.len());
+        for (record, scope) in records.into_iter().zip(scopes) {
+            let record = self.pick(record, &write.query);
+            if let (Some(scope), Some(name)) = (scope, write.method.event()) {
+                let mut draft = scope.draft(write.source.clone(), name, &record)?;
+                draft.actor = Some(write.actor.clone());
+                work.publish(draft);
+            }
+            answer.push(record);
+        }
+        for draft in follow {
+            work.publish(draft);
+        }
+        Ok(if several { Value::Array(answer) } else { answer.pop().unwrap_or_default() })
+    }
+
+    fn pick(&self, mut record: Record, query: &Query) -> Value {
+        query.pick(&mut record, self.table.id().name);
+        Value::Object(record)
+    }
+}

@@ -1,0 +1,161 @@
+//! Which services there are, and how a call finds its own.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use super::hooks::{Context, Hook, Next};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        call::{Call, Method},
+    },
+    error::{Error, Result},
+    store::Store,
+};
+
+/// Answers calls to one path. For a service over a table see [`Records`](super::records::Records).
+pub trait Service: Send + Sync + 'static {
+    /// The methods that clients may call.
+    fn methods(&self) -> Vec<Method>;
+
+    /// Answers a call to one of them.
+    ///
+    /// A method that writes must pass the call's turn, which [`Store::write`] does; one that only
+    /// reads has had it passed.
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>>;
+}
+
+/// A registered service.
+pub struct Entry {
+    /// Its path as registered: route parameters literally, no outer slashes.
+    pub path: &'static str,
+    methods: Vec<Method>,
+    hooks: Vec<Arc<dyn Hook>>,
+    service: Box<dyn Service>,
+}
+
+impl Entry {
+    /// Whether clients may call a method.
+    pub fn allows(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    /// Adds a hook; the first added is the outermost.
+    pub fn hook(&mut self, hook: impl Hook) -> &mut Self {
+        self.hooks.push(Arc::new(hook));
+        self
+    }
+}
+
+/// All services, by path.
+#[derive(Default)]
+pub struct Services {
+    entries: Vec<Entry>,
+    exact: HashMap<&'static str, usize>,
+    /// Paths with `:parameters`, in segments.
+    patterns: Vec<(Vec<&'static str>, usize)>,
+}
+
+impl Services {
+    /// Adds a service at a path, such as `messages` or `boards/:id/sessions`.
+    ///
+    /// # Panics
+    /// If the path is taken: a mistake of the program.
+    pub fn add(&mut self, path: &'static str, service: impl Service) -> &mut Entry {
+        let path = path.trim_matches('/');
+        let index = self.entries.len();
+        let taken = self.entries.iter().any(|entry| entry.path == path);
+        assert!(!taken, "two services at `{path}`");
+        if path.contains(':') {
+            self.patterns.push((path.split('/').collect(), index));
+        } else {
+            self.exact.insert(path, index);
+        }
+        let methods = service.methods();
+        self.entries.push(Entry { path, methods, hooks: Vec::new(), service: Box::new(service) });
+        &mut self.entries[index]
+    }
+
+    /// The paths, in the order of registration.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.iter().map(|entry| entry.path)
+    }
+
+    /// Finds the service of a path, and the values of its route parameters.
+    pub fn find(&self, path: &str) -> Option<(&Entry, Record)> {
+        if let Some(index) = self.exact.get(path) {
+            return Some((&self.entries[*index], Record::new()));
+        }
+        let segments: Vec<&str> = path.split('/').collect();
+        self.patterns.iter().find_map(|(pattern, index)| {
+            route(pattern, &segments).map(|route| (&self.entries[*index], route))
+        })
+    }
+
+    /// Whether any service has a method of this name.
+    pub fn any_allows(&self, method: &Method) -> bool {
+        self.entries.iter().any(|entry| entry.allows(method))
+    }
+
+    /// Runs an allowed call through its hooks; a panic becomes an answer, too.
+    ///
+    /// # Errors
+    /// Whatever the service or a hook fails with.
+    pub async fn run(&self, entry: &Entry, mut call: Call, store: &Store) -> Result<Value> {
+        metrics::counter!("roost_calls_total", "service" => entry.path, "method" => label(&call.method)).increment(1);
+        call.service = entry.path.into();
+        if call.method.reads() {
+            call.turn.pass();
+        }
+        let mut context = Context { call, store, result: None };
+        let next = Next { hooks: &entry.hooks, service: entry.service.as_ref() };
+        let answered = AssertUnwindSafe(next.run(&mut context)).catch_unwind().await;
+        let outcome = answered.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        outcome.map(|()| context.result.unwrap_or(Value::Null)).inspect_err(|error| report(entry.path, error))
+    }
+}
+
+/// The values of a pattern's parameters, if the segments fit it.
+fn route(pattern: &[&'static str], segments: &[&str]) -> Option<Record> {
+    if pattern.len() != segments.len() {
+        return None;
+    }
+    let mut route = Record::new();
+    for (expected, segment) in pattern.iter().zip(segments) {
+        match expected.strip_prefix(':') {
+            Some(name) => drop(route.insert(name.to_owned(), Value::String((*segment).to_owned()))),
+            None if expected == segment => {}
+            None => return None,
+        }
+    }
+    Some(route)
+}
+
+/// A method's name as a metric's label: few words, whatever clients send.
+const fn label(method: &Method) -> &'static str {
+    match method {
+        Method::Find => "find",
+        Method::Get => "get",
+        Method::Create => "create",
+        Method::Update => "update",
+        Method::Patch => "patch",
+        Method::Remove => "remove",
+        Method::Custom(_) => "custom",
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let cause = std::io::Error::other(text.unwrap_or("no text").to_owned());
+    Error::general("The service failed unexpectedly; the daemon's log says more").caused_by(cause)
+}
+
+/// Logs a failure that is the daemon's, once.
+fn report(path: &str, error: &Error) {
+    if error.kind().status() >= 500 {
+        let cause = std::error::Error::source(error);
+        tracing::error!(service = path, %error, cause = cause.map(tracing::field::display), "a call failed");
+    }
+}

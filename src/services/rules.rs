@@ -1,0 +1,116 @@
+//! What a service over a table adds to plain create, read, update and delete.
+
+use std::borrow::Cow;
+
+use futures_util::{
+    FutureExt,
+    future::{LocalBoxFuture, ready},
+};
+use serde_json::{Value, value::to_raw_value};
+
+use crate::{
+    core::{
+        BoxFuture, Record,
+        event::Draft,
+        scope::{Audience, Topic},
+    },
+    error::{Error, Result},
+    store::{lane::Work, transaction::Reader},
+};
+
+/// Who hears of a record's changes and what they concern.
+pub struct Scope {
+    /// Who may see it.
+    pub audience: Audience,
+    /// What it is about.
+    pub topics: Vec<Topic>,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+impl Scope {
+    /// Everyone, about these things: pairs of a kind and an id, where there is one.
+    pub fn everyone<'a>(topics: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Self {
+        let topic = |(kind, id): (&str, Option<&str>)| id.map(|id| Topic::new(kind, id));
+        let topics = topics.into_iter().filter_map(topic).collect();
+        Self { audience: Audience::Everyone, topics, message: None }
+    }
+
+    /// The event that tells this scope of a record.
+    ///
+    /// # Errors
+    /// If the record cannot be written as JSON.
+    pub fn draft(self, source: impl Into<Cow<'static, str>>, name: &'static str, record: &Value) -> Result<Draft> {
+        let unwritable = |error| Error::general("The record cannot be written").caused_by(error);
+        let data = to_raw_value(record).map_err(unwritable)?;
+        let mut draft = Draft::new(source, name, self.audience, data.into());
+        draft.topics = self.topics;
+        draft.message = self.message;
+        Ok(draft)
+    }
+}
+
+/// What was done to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Change {
+    Created,
+    Changed,
+    Removed,
+}
+
+/// A table's rules. Everything runs inside the write's unit of work, so what it reads is current.
+pub trait Rules: Send + Sync + 'static {
+    /// Fills in what a new record lacks, and checks it.
+    fn create<'a>(&'a self, record: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+        let _ = (record, work);
+        ready(Ok(())).boxed_local()
+    }
+
+    /// Does what belongs to a change and is not in the record's row, before it is published;
+    /// `given` is what the client sent. Returns the events that follow from it.
+    ///
+    /// A removed record's row is still there.
+    fn stored<'a>(
+        &'a self,
+        change: Change,
+        record: &'a Record,
+        given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
+        let _ = (change, record, given, work);
+        ready(Ok(Vec::new())).boxed_local()
+    }
+
+    /// Whether `update` replaces the record; else it merges, as `patch` does.
+    fn update_replaces(&self) -> bool {
+        true
+    }
+
+    /// Checks a change and adds what follows from it.
+    fn change(&self, current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
+        let _ = (current, changes, work);
+        Ok(())
+    }
+
+    /// Adds to records what is not in their rows, and drops what the wire leaves out.
+    fn render<'a>(&'a self, db: &'a mut dyn Reader, records: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+        let _ = (db, records);
+        Box::pin(ready(Ok(())))
+    }
+
+    /// Who hears of a change to this record. `None`, the default, publishes nothing.
+    fn scope(&self, record: &Record) -> Option<Scope> {
+        let _ = record;
+        None
+    }
+}
+
+/// No rules but an audience.
+pub struct Plain(pub fn(&Record) -> Option<Scope>);
+
+impl Rules for Plain {
+    fn scope(&self, record: &Record) -> Option<Scope> {
+        self.0(record)
+    }
+}

@@ -1,0 +1,191 @@
+//! The log's rows: appended by the write lane only, read by whoever replays.
+
+use std::sync::Arc;
+
+use entities::{events, log_head};
+use sea_orm::{
+    DbBackend, Statement, Value as SqlValue,
+    sea_query::{Expr, ExprTrait, InsertStatement, Order, Query},
+};
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    columns::Column,
+    pool::Pool,
+    transaction::{Reader, Transaction},
+};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        clock::Timestamp,
+        event::{Draft, Event, Level, View},
+        feed::Log,
+        scope::{Audience, join_topics, split_topics},
+        stamp::{LogId, Seq},
+    },
+    error::{Error, Result},
+};
+
+/// Rows in one statement: SQLite runs a prepared row faster than it parses a long statement,
+/// PostgreSQL counts round trips.
+const fn rows_at_once(backend: DbBackend) -> usize {
+    if matches!(backend, DbBackend::Sqlite) { 1 } else { 500 }
+}
+
+/// Writes events and moves the head.
+pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<()> {
+    let Some(last) = events.last() else { return Ok(()) };
+    let backend = tx.backend();
+    for chunk in events.chunks(rows_at_once(backend)) {
+        let mut insert = insert();
+        for event in chunk {
+            insert.values_panic(row(event)?.map(Expr::value));
+        }
+        tx.execute(backend.build(&insert)).await?;
+    }
+    let mut head = Query::update();
+    head.table(log_head::Entity).value(log_head::Column::Seq, last.seq.0);
+    tx.execute(backend.build(&head)).await.map(drop)
+}
+
+/// Takes the head for this transaction, so that commit order is `seq` order with any number of nodes.
+pub async fn lock_head(tx: &mut dyn Transaction) -> Result<Seq> {
+    let statement = Statement::from_string(tx.backend(), "SELECT log_id, seq FROM log_head FOR UPDATE");
+    let rows = tx.query(statement, &head_columns()).await?;
+    Ok(read_head(&rows)?.1)
+}
+
+/// Which log this is, and its newest event.
+pub async fn head(db: &mut dyn Reader) -> Result<(LogId, Seq)> {
+    let statement = Statement::from_string(db.backend(), "SELECT log_id, seq FROM log_head");
+    let rows = db.query(statement, &head_columns()).await?;
+    read_head(&rows)
+}
+
+/// Up to `limit` events after a place, in order.
+pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<Arc<Event>>> {
+    let mut select = Query::select();
+    let columns = Column::all::<events::Entity>();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(events::Entity)
+        .and_where(Expr::col(events::Column::Seq).gt(after.0))
+        .order_by(events::Column::Seq, Order::Asc)
+        .limit(limit as u64);
+    let rows = db.select(&select, &columns).await?;
+    rows.into_iter().map(|row| event(row).map(Arc::new)).collect()
+}
+
+/// The log as feeds read it.
+pub struct SqlLog {
+    /// Where it is read.
+    pub pool: Pool,
+    /// Which log it is.
+    pub id: LogId,
+}
+
+impl Log for SqlLog {
+    fn id(&self) -> LogId {
+        self.id.clone()
+    }
+
+    fn after(&self, seq: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Event>>>> {
+        let mut pool = self.pool.clone();
+        Box::pin(async move { page(&mut pool, seq, limit).await })
+    }
+}
+
+fn head_columns() -> Vec<Column> {
+    Column::all::<log_head::Entity>().into_iter().filter(|column| column.name != "id").collect()
+}
+
+fn read_head(rows: &[Record]) -> Result<(LogId, Seq)> {
+    let read = || {
+        let row = rows.first()?;
+        Some((LogId(row.get("log_id")?.as_str()?.into()), Seq(row.get("seq")?.as_i64()?)))
+    };
+    read().ok_or_else(|| Error::general("The database has no log; its migrations did not run"))
+}
+
+fn insert() -> InsertStatement {
+    use events::Column as C;
+    let mut insert = Query::insert();
+    insert.into_table(events::Entity).columns([
+        C::Seq,
+        C::Id,
+        C::At,
+        C::Source,
+        C::Name,
+        C::Level,
+        C::Actor,
+        C::CorrelationId,
+        C::Audience,
+        C::Topics,
+        C::Message,
+        C::Data,
+    ]);
+    insert
+}
+
+fn row(event: &Event) -> Result<[SqlValue; 12]> {
+    let text = |text: String| SqlValue::String(Some(text));
+    let (audience, data) = views_to_text(&event.views)?;
+    Ok([
+        SqlValue::BigInt(Some(event.seq.0)),
+        text(event.id.to_string()),
+        text(event.at.to_string()),
+        text(event.source.to_string()),
+        text(event.name.to_string()),
+        text(event.level.as_str().to_owned()),
+        SqlValue::String(event.actor.clone()),
+        SqlValue::String(event.correlation_id.clone()),
+        text(audience),
+        text(join_topics(&event.topics)),
+        SqlValue::String(event.message.clone()),
+        text(data),
+    ])
+}
+
+/// One view as it is; several as two lists of the same length.
+fn views_to_text(views: &[View]) -> Result<(String, String)> {
+    let unwritable = |error| Error::general("An event could not be written").caused_by(error);
+    if let [View { audience, data }] = views {
+        return Ok((serde_json::to_string(audience).map_err(unwritable)?, data.get().to_owned()));
+    }
+    let audiences: Vec<_> = views.iter().map(|view| &view.audience).collect();
+    let data: Vec<_> = views.iter().map(|view| &view.data).collect();
+    let text = |list: serde_json::Result<String>| list.map_err(unwritable);
+    Ok((text(serde_json::to_string(&audiences))?, text(serde_json::to_string(&data))?))
+}
+
+fn views_from_text(audience: &str, data: String) -> serde_json::Result<Vec<View>> {
+    if !audience.starts_with('[') {
+        let data = RawValue::from_string(data)?.into();
+        return Ok(vec![View { audience: serde_json::from_str(audience)?, data }]);
+    }
+    let audiences: Vec<Audience> = serde_json::from_str(audience)?;
+    let data: Vec<Box<RawValue>> = serde_json::from_str(&data)?;
+    Ok(audiences.into_iter().zip(data).map(|(audience, data)| View { audience, data: data.into() }).collect())
+}
+
+fn event(mut row: Record) -> Result<Event> {
+    let seq = Seq(row.get("seq").and_then(Value::as_i64).unwrap_or_default());
+    let mut text = |name: &str| match row.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let mut read = || {
+        let draft = Draft {
+            source: text("source")?.into(),
+            name: text("name")?.into(),
+            level: Level::parse(&text("level")?)?,
+            actor: text("actor"),
+            correlation_id: text("correlation_id"),
+            topics: split_topics(&text("topics")?),
+            message: text("message"),
+            views: views_from_text(&text("audience")?, text("data")?).ok()?,
+        };
+        Some(Event { seq, id: text("id")?.parse().ok()?, at: Timestamp::parse(&text("at")?)?, draft })
+    };
+    read().ok_or_else(|| Error::general(format!("The log's row {seq} cannot be read")))
+}

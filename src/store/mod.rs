@@ -1,0 +1,16 @@
+//! The database: one ordered way in (the write lane), many ways to read, and the log.
+//!
+//! Knows tables and Feathers queries; knows neither services nor frames.
+
+pub mod columns;
+pub mod connect;
+pub mod lane;
+pub mod log;
+pub mod pool;
+pub mod postgres;
+pub mod query;
+pub mod sqlite;
+pub mod table;
+pub mod transaction;
+
+pub use connect::Store;

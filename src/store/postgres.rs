@@ -1,0 +1,39 @@
+//! PostgreSQL's side of the write lane: one transaction of it.
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+
+use super::{
+    columns::Column,
+    pool::{convert, rows},
+    transaction::{Reader, Transaction},
+};
+use crate::{
+    core::{BoxFuture, Record},
+    error::Result,
+};
+
+/// One transaction of the write lane.
+pub struct Postgres(pub DatabaseTransaction);
+
+impl Reader for Postgres {
+    fn backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    fn query<'a>(
+        &'a mut self,
+        statement: Statement,
+        columns: &'a [Column],
+    ) -> BoxFuture<'a, Result<Vec<Record>>> {
+        Box::pin(rows(&self.0, statement, columns))
+    }
+}
+
+impl Transaction for Postgres {
+    fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move {
+            let result = self.0.execute_raw(statement).await.map_err(convert)?;
+            Ok(result.rows_affected())
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! Feathers queries as SQL conditions.
+//!
+//! Source: docs/protocols/feathers.md, "Queries" (the common query syntax of Feathers 5). Text is
+//! read as the column's kind, so REST's strings find integers, booleans and times.
+
+use sea_orm::{
+    Order, Value as SqlValue,
+    sea_query::{Condition, Expr, ExprTrait, NullOrdering, SelectStatement},
+};
+use serde_json::{Value, json};
+
+use super::columns::Column;
+use crate::{
+    core::Record,
+    error::{Error, Result},
+};
+
+/// How deep `$or` and `$and` may nest.
+const DEPTH: usize = 5;
+
+/// A parsed query.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// What must hold.
+    pub condition: Condition,
+    /// Columns to sort by, first counts most.
+    pub sort: Vec<(Column, Order)>,
+    /// How many records at most, if the client said a valid number.
+    pub limit: Option<u64>,
+    /// How many to leave out at the start.
+    pub skip: u64,
+    /// The fields to answer with; `None` for all.
+    pub select: Option<Vec<String>>,
+}
+
+impl Query {
+    /// Reads a query over these columns.
+    ///
+    /// # Errors
+    /// `BadRequest` for an unknown filter, operator or column, or a value of the wrong kind.
+    pub fn parse(query: &Record, columns: &[Column]) -> Result<Self> {
+        let mut parsed =
+            Self { condition: Condition::all(), sort: Vec::new(), limit: None, skip: 0, select: None };
+        let reader = Reader { columns };
+        for (key, value) in query {
+            match key.as_str() {
+                "$limit" => parsed.limit = count(value),
+                "$skip" => parsed.skip = count(value).unwrap_or(0),
+                "$sort" => parsed.sort = reader.sort(value)?,
+                "$select" => parsed.select = Some(reader.select(value)?),
+                "$or" | "$and" => parsed.condition = parsed.condition.add(reader.group(key, value, 1)?),
+                _ if key.starts_with('$') => {
+                    return Err(Error::bad_request(format!("Invalid filter value {key}")));
+                }
+                _ => parsed.condition = parsed.condition.add(reader.property(key, value)?),
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Adds the order to a select: null first ascending, last descending, on both databases.
+    pub fn order(&self, select: &mut SelectStatement) {
+        for (column, order) in &self.sort {
+            let nulls = if *order == Order::Asc { NullOrdering::First } else { NullOrdering::Last };
+            select.order_by_with_nulls(column.iden(), order.clone(), nulls);
+        }
+    }
+
+    /// Keeps the selected fields, and the id, of a record.
+    pub fn pick(&self, record: &mut Record, id: &str) {
+        if let Some(select) = &self.select {
+            record.retain(|name, _| name == id || select.iter().any(|selected| selected == name));
+        }
+    }
+}
+
+/// A count as Feathers reads it: the leading integer; `None` unless it is zero or more.
+fn count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|real| *real >= 0.0).map(|real| real as u64)),
+        Value::String(text) => {
+            let text = text.trim();
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            text[..end].parse().ok()
+        }
+        _ => None,
+    }
+}
+
+struct Reader<'a> {
+    columns: &'a [Column],
+}
+
+impl Reader<'_> {
+    fn column(&self, name: &str) -> Result<&Column> {
+        let column = self.columns.iter().find(|column| column.name == name);
+        column.ok_or_else(|| Error::bad_request(format!("Unknown field '{name}'")))
+    }
+
+    fn sort(&self, value: &Value) -> Result<Vec<(Column, Order)>> {
+        let Value::Object(fields) = value else {
+            return Err(Error::bad_request("$sort must be an object such as {\"name\": 1}"));
+        };
+        let order = |(name, direction): (&String, &Value)| {
+            let ascending = *direction == json!(1) || *direction == json!("1");
+            Ok((self.column(name)?.clone(), if ascending { Order::Asc } else { Order::Desc }))
+        };
+        fields.iter().map(order).collect()
+    }
+
+    fn select(&self, value: &Value) -> Result<Vec<String>> {
+        let refused = || Error::bad_request("$select must be a list of field names");
+        match value {
+            Value::String(name) => Ok(vec![name.clone()]),
+            Value::Array(names) => {
+                names.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(refused)).collect()
+            }
+            _ => Err(refused()),
+        }
+    }
+
+    fn group(&self, key: &str, value: &Value, depth: usize) -> Result<Condition> {
+        let Value::Array(parts) = value else {
+            return Err(Error::bad_request(format!("{key} must be a list of queries")));
+        };
+        if depth > DEPTH {
+            return Err(Error::bad_request(format!("$or and $and may nest {DEPTH} deep")));
+        }
+        let empty = if key == "$or" { Condition::any() } else { Condition::all() };
+        // An empty $or is no condition.
+        parts.iter().try_fold(empty, |group, part| Ok(group.add(self.part(part, depth)?)))
+    }
+
+    fn part(&self, part: &Value, depth: usize) -> Result<Condition> {
+        let Value::Object(properties) = part else {
+            return Err(Error::bad_request("$or and $and hold queries such as {\"name\": \"Ann\"}"));
+        };
+        properties.iter().try_fold(Condition::all(), |all, (key, value)| {
+            Ok(all.add(match key.as_str() {
+                "$or" | "$and" => self.group(key, value, depth + 1)?,
+                _ if key.starts_with('$') => return Err(unknown_operator(key, properties)),
+                _ => self.property(key, value)?,
+            }))
+        })
+    }
+
+    fn property(&self, name: &str, value: &Value) -> Result<Condition> {
+        let column = self.column(name)?;
+        match value {
+            Value::Object(operators) => operators.iter().try_fold(Condition::all(), |all, (operator, operand)| {
+                Ok(all.add(compare(column, operator, operand, operators)?))
+            }),
+            _ => Ok(Condition::all().add(equals(column, value)?)),
+        }
+    }
+}
+
+fn unknown_operator(operator: &str, holder: &Record) -> Error {
+    Error::bad_request(format!("Invalid query parameter {operator}")).with_data(Value::Object(holder.clone()))
+}
+
+fn equals(column: &Column, value: &Value) -> Result<Expr> {
+    let left = Expr::col(column.iden());
+    Ok(if value.is_null() { left.is_null() } else { left.eq(column.store(value)?) })
+}
+
+fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) -> Result<Condition> {
+    let left = || Expr::col(column.iden());
+    let stored = || column.store(operand);
+    let pattern = || match operand {
+        Value::String(pattern) => Ok(pattern.clone()),
+        _ => Err(Error::bad_request(format!("{operator} takes a text with % and _"))),
+    };
+    let expression = match operator {
+        "$in" => return members(column, operand, operator, true),
+        "$nin" => return members(column, operand, operator, false),
+        "$ne" if operand.is_null() => left().is_not_null(),
+        "$ne" => left().ne(stored()?),
+        "$lt" => left().lt(stored()?),
+        "$lte" => left().lte(stored()?),
+        "$gt" => left().gt(stored()?),
+        "$gte" => left().gte(stored()?),
+        "$like" => left().like(pattern()?),
+        "$notlike" => left().not_like(pattern()?),
+        "$ilike" => Expr::expr(sea_orm::sea_query::Func::lower(left())).like(pattern()?.to_lowercase()),
+        _ => return Err(unknown_operator(operator, holder)),
+    };
+    Ok(Condition::all().add(expression))
+}
+
+fn members(column: &Column, operand: &Value, operator: &str, included: bool) -> Result<Condition> {
+    let one;
+    let list = match operand {
+        Value::Array(list) => list,
+        // REST's `field[$in]=x`: a list of one.
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+            one = vec![operand.clone()];
+            &one
+        }
+        _ => return Err(Error::bad_request(format!("{operator} takes a list"))),
+    };
+    let with_null = list.iter().any(Value::is_null);
+    let values = list.iter().filter(|value| !value.is_null()).map(|value| column.store(value));
+    let values = values.collect::<Result<Vec<SqlValue>>>()?;
+    let left = || Expr::col(column.iden());
+    Ok(match (included, with_null) {
+        (true, false) => Condition::all().add(left().is_in(values)),
+        (true, true) => Condition::any().add(left().is_in(values)).add(left().is_null()),
+        (false, false) => Condition::all().add(left().is_not_in(values)),
+        (false, true) => Condition::all().add(left().is_not_in(values)).add(left().is_not_null()),
+    })
+}

@@ -1,0 +1,197 @@
+//! One table's rows as records: select, insert, change, delete.
+
+use std::sync::OnceLock;
+
+use sea_orm::{
+    DbBackend, EntityName, EntityTrait, Statement, Value as SqlValue, Values,
+    sea_query::{Alias, Condition, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
+};
+use serde_json::Value;
+
+use super::{
+    columns::{Column, Kind},
+    query::Query,
+    transaction::{Reader, Transaction},
+};
+use crate::{
+    core::Record,
+    error::{Error, Result},
+};
+
+/// A table, its columns and its id.
+pub struct Table {
+    name: String,
+    columns: Vec<Column>,
+    id: Column,
+    /// The insert of a whole row, spelled once.
+    insert: OnceLock<String>,
+}
+
+impl Table {
+    /// The table of an entity.
+    ///
+    /// # Panics
+    /// If the entity has no such column: a mistake in the service's registration.
+    pub fn of<E: EntityTrait + EntityName + Default>(id: &str) -> Self {
+        let columns = Column::all::<E>();
+        let found = columns.iter().find(|column| column.name == id).cloned();
+        let id = found.unwrap_or_else(|| panic!("the entity has no column `{id}`"));
+        Self { name: E::default().table_name().to_owned(), columns, id, insert: OnceLock::new() }
+    }
+
+    /// The columns, in wire order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The id's column.
+    pub const fn id(&self) -> &Column {
+        &self.id
+    }
+
+    /// Whether the database makes the ids.
+    pub fn makes_ids(&self) -> bool {
+        self.id.kind == Kind::Integer
+    }
+
+    /// Records that match, in order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn find(&self, db: &mut dyn Reader, query: &Query, limit: Option<u64>) -> Result<Vec<Record>> {
+        let mut select = self.select(query.condition.clone());
+        query.order(&mut select);
+        match limit {
+            Some(limit) => drop(select.limit(limit)),
+            // SQLite knows no offset without a limit.
+            None if query.skip > 0 => drop(select.limit(i64::MAX as u64)),
+            None => {}
+        }
+        if query.skip > 0 {
+            select.offset(Ord::min(query.skip, i64::MAX as u64));
+        }
+        db.select(&select, &self.columns).await
+    }
+
+    /// How many records match.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn count(&self, db: &mut dyn Reader, condition: Condition) -> Result<u64> {
+        let mut select = Sql::select();
+        select.expr(Func::count(Expr::col(self.id.iden()))).from(self.table()).cond_where(condition);
+        let total = Column { name: "total", kind: Kind::Integer, nullable: false };
+        let rows = db.select(&select, std::slice::from_ref(&total)).await?;
+        Ok(rows.first().and_then(|row| row.get("total")?.as_u64()).unwrap_or(0))
+    }
+
+    /// The record with an id, if it matches the condition; `NotFound` else, as Feathers spells it.
+    ///
+    /// # Errors
+    /// `NotFound`, or if the database fails.
+    pub async fn get(&self, db: &mut dyn Reader, id: &Value, condition: Condition) -> Result<Record> {
+        let Ok(stored) = self.id.store(id) else { return Err(not_found(id)) };
+        let select = self.select(condition.add(Expr::col(self.id.iden()).eq(stored)));
+        db.select(&select, &self.columns).await?.pop().ok_or_else(|| not_found(id))
+    }
+
+    /// Inserts a record and returns it with every column.
+    ///
+    /// # Errors
+    /// `BadRequest` for a value of the wrong kind, `Conflict`, or if the database fails.
+    pub async fn insert(&self, tx: &mut dyn Transaction, record: &Record) -> Result<Record> {
+        let absent = |column: &Column| record.get(column.name).is_none_or(Value::is_null);
+        if self.makes_ids() && absent(&self.id) {
+            return self.insert_new(tx, record).await;
+        }
+        let mut stored = Record::with_capacity(self.columns.len());
+        let mut values = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let value = record.get(column.name).unwrap_or(&Value::Null);
+            values.push(column.required(value)?);
+            stored.insert(column.name.to_owned(), column.load(value)?);
+        }
+        let sql = self.insert.get_or_init(|| self.insert_sql(tx.backend())).clone();
+        tx.execute(Statement { sql, values: Some(Values(values)), db_backend: tx.backend() }).await?;
+        Ok(stored)
+    }
+
+    /// Changes the named columns of a record.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub async fn change(&self, tx: &mut dyn Transaction, id: &Value, changes: &Record) -> Result<()> {
+        let mut update = Sql::update();
+        update.table(self.table()).and_where(Expr::col(self.id.iden()).eq(self.id.store(id)?));
+        let mut changed = false;
+        for column in self.columns.iter().filter(|column| column.name != self.id.name) {
+            if let Some(value) = changes.get(column.name) {
+                update.value(column.iden(), Expr::value(column.required(value)?));
+                changed = true;
+            }
+        }
+        if changed {
+            tx.execute(tx.backend().build(&update)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes records by their ids.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete(&self, tx: &mut dyn Transaction, ids: &[Value]) -> Result<()> {
+        // PostgreSQL takes 65,535 values a statement.
+        for chunk in ids.chunks(10_000) {
+            let ids = chunk.iter().map(|id| self.id.store(id)).collect::<Result<Vec<SqlValue>>>()?;
+            let mut delete = Sql::delete();
+            delete.from_table(self.table()).and_where(Expr::col(self.id.iden()).is_in(ids));
+            tx.execute(tx.backend().build(&delete)).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts a record whose id the database makes.
+    async fn insert_new(&self, tx: &mut dyn Transaction, record: &Record) -> Result<Record> {
+        let others = || self.columns.iter().filter(|column| column.name != self.id.name);
+        let values = others().map(|column| {
+            let value = record.get(column.name).unwrap_or(&Value::Null);
+            column.required(value).map(Expr::value)
+        });
+        let mut insert = Sql::insert();
+        insert
+            .into_table(self.table())
+            .columns(others().map(Column::iden))
+            .values_panic(values.collect::<Result<Vec<_>>>()?)
+            .returning(Sql::returning().columns(self.columns.iter().map(Column::iden)));
+        let statement = tx.backend().build(&insert);
+        let inserted = tx.query(statement, &self.columns).await?.pop();
+        inserted.ok_or_else(|| Error::general("The database stored a record without telling its id"))
+    }
+
+    fn insert_sql(&self, backend: DbBackend) -> String {
+        let mut insert = Sql::insert();
+        insert
+            .into_table(self.table())
+            .columns(self.columns.iter().map(Column::iden))
+            .values_panic(self.columns.iter().map(|column| Expr::value(column.null())));
+        backend.build(&insert).sql
+    }
+
+    fn select(&self, condition: Condition) -> SelectStatement {
+        let mut select = Sql::select();
+        select.columns(self.columns.iter().map(Column::iden)).from(self.table()).cond_where(condition);
+        select
+    }
+
+    fn table(&self) -> Alias {
+        Alias::new(self.name.as_str())
+    }
+}
+
+/// Feathers' words for a record that is not there.
+pub fn not_found(id: &Value) -> Error {
+    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    let shown: String = id.chars().take(200).collect();
+    Error::not_found(format!("No record found for id '{shown}'"))
+}
