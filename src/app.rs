@@ -44,11 +44,27 @@ impl App {
     ///
     /// # Errors
     /// If the database cannot be opened; the text is for the operator.
-    pub async fn open_with(config: Config, services: Services, clock: SharedClock) -> Result<(Arc<Self>, Closing)> {
-        let (url, synchronous) = (config.database_url.expose_secret(), config.synchronous.as_str());
+    pub async fn open_with(
+        config: Config,
+        services: Services,
+        clock: SharedClock,
+    ) -> Result<(Arc<Self>, Closing)> {
+        let (url, synchronous) = (
+            config.database_url.expose_secret(),
+            config.synchronous.as_str(),
+        );
         let (store, closing) = Store::open(url, synchronous, clock).await?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        Ok((Arc::new(Self { config, store, services, tasks, stopping }), closing))
+        Ok((
+            Arc::new(Self {
+                config,
+                store,
+                services,
+                tasks,
+                stopping,
+            }),
+            closing,
+        ))
     }
 
     /// Calls a service by its path; as clients do, without their frames.
@@ -58,6 +74,8 @@ impl App {
     pub async fn call(&self, path: &str, call: Call) -> Result<Value> {
         let missing = || crate::error::Error::not_found(format!("Service '{path}' not found"));
         let (entry, route) = self.services.find(path).ok_or_else(missing)?;
-        self.services.run(entry, Call { route, ..call }, &self.store).await
+        self.services
+            .run(entry, Call { route, ..call }, &self.store)
+            .await
     }
 }

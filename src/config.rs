@@ -29,7 +29,13 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct Config {
     /// Addresses to listen on, separated by commas; `localhost` is both loopback addresses, port 0 any free one
-    #[arg(long, env = "LISTEN", value_delimiter = ',', default_value = "localhost:3030", global = true)]
+    #[arg(
+        long,
+        env = "LISTEN",
+        value_delimiter = ',',
+        default_value = "localhost:3030",
+        global = true
+    )]
     pub listen: Vec<String>,
 
     /// Host to listen on: short for the host in LISTEN
@@ -44,8 +50,14 @@ pub struct Config {
     #[arg(long, env = "ALLOW_OPEN", global = true)]
     pub allow_open: bool,
 
-    /// Where everything is kept: sqlite://FILE or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite://roost.db?mode=rwc", hide_env_values = true, global = true)]
+    /// Where everything is kept: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/NAME`
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        default_value = "sqlite://roost.db?mode=rwc",
+        hide_env_values = true,
+        global = true
+    )]
     pub database_url: SecretString,
 
     /// SQLite only: `normal` survives a killed daemon, `full` a power cut too, at the price of slower writes
@@ -119,8 +131,13 @@ pub enum LogFormat {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(|| "must be more than 0".to_owned())
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "must be more than 0".to_owned())
 }
 
 impl Config {
@@ -130,7 +147,9 @@ impl Config {
     /// A sentence that says which address cannot be read.
     pub fn addresses(&self) -> Result<Vec<(String, u16)>, String> {
         let pair = |address: &String| {
-            let (host, port) = address.rsplit_once(':').ok_or_else(|| unreadable(address))?;
+            let (host, port) = address
+                .rsplit_once(':')
+                .ok_or_else(|| unreadable(address))?;
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let port = port.parse().map_err(|_| unreadable(address))?;
             let host = self.host.as_deref().unwrap_or(host);
@@ -169,7 +188,12 @@ mod tests {
         let example = include_str!("../.env.example");
         for argument in Cli::command().get_arguments() {
             if let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) {
-                assert!(example.lines().any(|line| line.contains(&format!("{variable}="))), "{variable} is missing");
+                assert!(
+                    example
+                        .lines()
+                        .any(|line| line.contains(&format!("{variable}="))),
+                    "{variable} is missing"
+                );
             }
         }
     }
@@ -184,8 +208,14 @@ mod tests {
     fn reads_addresses() {
         let config = |arguments: &[&str]| Cli::parse_from([&["roost"], arguments].concat()).config;
         let addresses = |arguments: &[&str]| config(arguments).addresses();
-        assert_eq!(addresses(&["--listen", "[::1]:4,a:5"]).unwrap(), [("::1".to_owned(), 4), ("a".to_owned(), 5)]);
-        assert_eq!(addresses(&["--port", "4000"]).unwrap(), [("localhost".to_owned(), 4000)]);
+        assert_eq!(
+            addresses(&["--listen", "[::1]:4,a:5"]).unwrap(),
+            [("::1".to_owned(), 4), ("a".to_owned(), 5)]
+        );
+        assert_eq!(
+            addresses(&["--port", "4000"]).unwrap(),
+            [("localhost".to_owned(), 4000)]
+        );
         assert!(addresses(&["--listen", "4000"]).is_err());
     }
 
@@ -193,8 +223,17 @@ mod tests {
     fn an_open_daemon_stays_on_loopback() {
         let config = |arguments: &[&str]| Cli::parse_from([&["roost"], arguments].concat()).config;
         let public = IpAddr::from([192, 0, 2, 1]);
-        assert!(config(&[]).check_exposure(public).unwrap_err().contains("--allow-open"));
+        assert!(
+            config(&[])
+                .check_exposure(public)
+                .unwrap_err()
+                .contains("--allow-open")
+        );
         assert!(config(&["--allow-open"]).check_exposure(public).is_ok());
-        assert!(config(&[]).check_exposure(IpAddr::from([127, 0, 0, 1])).is_ok());
+        assert!(
+            config(&[])
+                .check_exposure(IpAddr::from([127, 0, 0, 1]))
+                .is_ok()
+        );
     }
 }

@@ -16,7 +16,10 @@ type Source = Arc<dyn std::error::Error + Send + Sync>;
 ///
 /// Serialises as `{name, message, code, className, data?, errors?}`, the form of `@feathersjs/errors`.
 #[derive(Clone, Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
     kind: Kind,
     message: Cow<'static, str>,
     data: Option<Value>,
@@ -93,7 +96,14 @@ macro_rules! constructors {
 impl Error {
     /// An error of a kind, with the text that the client reads.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), data: None, errors: None, source: None }
+        let message = message.into();
+        Self(Box::new(Inner {
+            kind,
+            message,
+            data: None,
+            errors: None,
+            source: None,
+        }))
     }
 
     constructors! {
@@ -113,59 +123,62 @@ impl Error {
     /// Adds `data`, which the client receives.
     #[must_use]
     pub fn with_data(mut self, data: Value) -> Self {
-        self.data = Some(data);
+        self.0.data = Some(data);
         self
     }
 
     /// Adds `errors`, which the client receives.
     #[must_use]
     pub fn with_errors(mut self, errors: Value) -> Self {
-        self.errors = Some(errors);
+        self.0.errors = Some(errors);
         self
     }
 
     /// Adds what caused it: for the log, never for the client.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
+        self.0.source = Some(Arc::new(source));
         self
     }
 
     /// The kind, for a dialect that has words of its own.
-    pub const fn kind(&self) -> Kind {
-        self.kind
+    pub fn kind(&self) -> Kind {
+        self.0.kind
     }
 
     /// The text that the client reads.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (name, code, class_name) = self.kind.row();
+        let (name, code, class_name) = self.0.kind.row();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", name)?;
-        map.serialize_entry("message", &self.message)?;
+        map.serialize_entry("message", &self.0.message)?;
         map.serialize_entry("code", &code)?;
         map.serialize_entry("className", class_name)?;
-        if let Some(data) = &self.data {
+        if let Some(data) = &self.0.data {
             map.serialize_entry("data", data)?;
         }
-        if let Some(errors) = &self.errors {
+        if let Some(errors) = &self.0.errors {
             map.serialize_entry("errors", errors)?;
         }
         map.end()
@@ -190,6 +203,10 @@ mod tests {
     #[test]
     fn keeps_its_cause_to_itself() {
         let error = Error::general("The record could not be stored").caused_by(fmt::Error);
-        assert!(!serde_json::to_string(&error).unwrap().contains("formatting"));
+        assert!(
+            !serde_json::to_string(&error)
+                .unwrap()
+                .contains("formatting")
+        );
     }
 }

@@ -6,20 +6,25 @@ use clap::Parser;
 use roost::{
     App,
     config::{Cli, Command, Config, LogFormat},
-    serve, services,
+    serve::{bind, serve, signalled},
+    services,
 };
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(|error| format!("the runtime could not be started: {error}")).and_then(|runtime| {
-        runtime.block_on(async {
-            match cli.command.unwrap_or(Command::Serve) {
-                Command::Serve => run(cli.config).await,
-            }
-        })
-    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .map_err(|error| format!("the runtime could not be started: {error}"))
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match cli.command.unwrap_or(Command::Serve) {
+                    Command::Serve => run(cli.config).await,
+                }
+            })
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -38,21 +43,29 @@ fn complain(message: &str) {
 /// Runs the daemon until it is told to stop.
 async fn run(config: Config) -> Result<(), String> {
     log(&config)?;
-    let listeners = serve::bind(&config).await?;
+    let listeners = bind(&config).await?;
     let mut services = services::Services::default();
     services::register(&mut services);
-    let (app, closing) = App::open(config, services).await.map_err(|error| error.to_string())?;
-    for address in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
+    let (app, closing) = App::open(config, services)
+        .await
+        .map_err(|error| error.to_string())?;
+    for address in listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+    {
         tracing::info!("listening on http://{address}");
     }
-    let shutdown = serve::signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
-    serve::serve(listeners, app, closing, shutdown).await;
+    let shutdown = signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
+    serve(listeners, app, closing, shutdown).await;
     Ok(())
 }
 
 fn log(config: &Config) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("LOG cannot be read: {error}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter =
+        EnvFilter::try_new(&config.log).map_err(|error| format!("LOG cannot be read: {error}"))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

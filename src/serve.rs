@@ -33,7 +33,10 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
         let addresses = if host == "localhost" {
             loopback(port)
         } else {
-            tokio::net::lookup_host((host.as_str(), port)).await.map_err(unresolved)?.collect()
+            tokio::net::lookup_host((host.as_str(), port))
+                .await
+                .map_err(unresolved)?
+                .collect()
         };
         let mut port = port;
         for (index, mut address) in addresses.into_iter().enumerate() {
@@ -46,9 +49,12 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
                     listeners.push(listener);
                 }
                 // A machine without IPv6 still has a localhost.
-                Err(error) if index > 0 && error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
+                Err(error) if index > 0 && error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                }
                 Err(error) => {
-                    return Err(format!("{address} cannot be listened on: {error}. Choose another with --port or --listen."));
+                    return Err(format!(
+                        "{address} cannot be listened on: {error}. Choose another with --port or --listen."
+                    ));
                 }
             }
         }
@@ -57,18 +63,32 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
 }
 
 fn loopback(port: u16) -> Vec<SocketAddr> {
-    vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))]
+    vec![
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
+    ]
 }
 
 /// Serves until `shutdown` is done, then says goodbye to every client and closes the database.
-pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, closing: Closing, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    app: Arc<App>,
+    closing: Closing,
+    shutdown: impl Future<Output = ()>,
+) {
     let connections = Connections::default();
     let dialects = dialects::build(&app);
     for listener in listeners {
-        let accepting = accept(listener, Arc::clone(&app), connections.clone(), dialects.router.clone());
+        let accepting = accept(
+            listener,
+            Arc::clone(&app),
+            connections.clone(),
+            dialects.router.clone(),
+        );
         app.tasks.spawn(accepting);
     }
-    app.tasks.spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));
+    app.tasks
+        .spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));
     shutdown.await;
     tracing::info!("stopping");
     stop(app, dialects, &connections).await;
@@ -81,7 +101,10 @@ async fn stop(app: Arc<App>, dialects: Dialects, connections: &Connections) {
     app.stopping.cancel();
     app.tasks.close();
     dialects.say_goodbye().await;
-    if timeout(app.config.drain_secs, app.tasks.wait()).await.is_err() {
+    if timeout(app.config.drain_secs, app.tasks.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("cut off connections that did not end in time");
         connections.abort_all();
         app.tasks.wait().await;
@@ -108,7 +131,8 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: Connections, 
 fn admit(tcp: TcpStream, app: &Arc<App>, connections: &Connections, router: &Router) {
     // A peer that is gone already leaves nothing to serve.
     if let Ok(stream) = connections.wrap(tcp, app.tasks.token()) {
-        app.tasks.spawn(answer(stream, Arc::clone(app), router.clone()));
+        app.tasks
+            .spawn(answer(stream, Arc::clone(app), router.clone()));
     }
 }
 
@@ -141,7 +165,12 @@ async fn answer(stream: Stream, app: Arc<App>, router: Router) {
 }
 
 async fn cut_off_stalled(app: Arc<App>, connections: Connections) {
-    let mut tick = interval(app.config.stall_secs.div_f32(10.0).max(Duration::from_millis(10)));
+    let mut tick = interval(
+        app.config
+            .stall_secs
+            .div_f32(10.0)
+            .max(Duration::from_millis(10)),
+    );
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
@@ -156,7 +185,10 @@ async fn cut_off_stalled(app: Arc<App>, connections: Connections) {
 /// If the system delivers no signals.
 pub fn signalled() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

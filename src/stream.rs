@@ -31,7 +31,13 @@ impl Connections {
         let connection = Connection::new(tcp.peer_addr()?, tcp.local_addr()?);
         let key = self.lock().insert(connection.clone());
         metrics::gauge!("roost_connections").increment(1);
-        Ok(Stream { tcp, connection, key, connections: self.clone(), _token: token })
+        Ok(Stream {
+            tcp,
+            connection,
+            key,
+            connections: self.clone(),
+            _token: token,
+        })
     }
 
     /// Aborts every connection whose peer has not taken a byte for this long.
@@ -47,7 +53,9 @@ impl Connections {
 
     /// Aborts every connection.
     pub fn abort_all(&self) {
-        self.lock().iter().for_each(|(_, connection)| connection.abort());
+        self.lock()
+            .iter()
+            .for_each(|(_, connection)| connection.abort());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, slab::Slab<Connection>> {
@@ -72,7 +80,10 @@ impl Stream {
 
     fn alive(&self) -> io::Result<()> {
         if self.connection.aborted() {
-            return Err(Error::new(ErrorKind::ConnectionAborted, "the daemon aborted the connection"));
+            return Err(Error::new(
+                ErrorKind::ConnectionAborted,
+                "the daemon aborted the connection",
+            ));
         }
         Ok(())
     }
@@ -90,7 +101,11 @@ impl Drop for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.connection.reader().register(cx.waker());
         self.alive()?;
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
@@ -98,7 +113,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.alive()?;
         let written = Pin::new(&mut self.tcp).poll_write(cx, bytes);
         self.after_write(cx, &written)?;

@@ -5,7 +5,10 @@ use sea_orm::entity::prelude::*;
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "log_head")]
-#[expect(missing_docs, reason = "the fields are described in docs/protocols/feathers.md")]
+#[expect(
+    missing_docs,
+    reason = "the fields are described in docs/protocols/feathers.md"
+)]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i64,

@@ -44,7 +44,10 @@ impl Columns {
 }
 
 /// A table with these columns.
-pub(crate) fn table(name: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
+pub(crate) fn table(
+    name: &'static str,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name);
     for column in columns {
@@ -54,6 +57,14 @@ pub(crate) fn table(name: &'static str, columns: impl IntoIterator<Item = Column
 }
 
 /// A reference that goes with what it refers to.
-pub(crate) fn belongs_to(from: &'static str, column: &'static str, to: &'static str) -> ForeignKeyCreateStatement {
-    ForeignKey::create().from(from, column).to(to, column).on_delete(ForeignKeyAction::Cascade).to_owned()
+pub(crate) fn belongs_to(
+    from: &'static str,
+    column: &'static str,
+    to: &'static str,
+) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .from(from, column)
+        .to(to, column)
+        .on_delete(ForeignKeyAction::Cascade)
+        .to_owned()
 }

@@ -34,13 +34,32 @@ impl MigrationTrait for Migration {
             }
             index
         };
-        manager.create_index(index("messages_by_session", "messages", &["session_id", "index"])).await?;
-        manager.create_index(index("boards_by_session", "board_sessions", &["session_id"])).await
+        manager
+            .create_index(index(
+                "messages_by_session",
+                "messages",
+                &["session_id", "index"],
+            ))
+            .await?;
+        manager
+            .create_index(index(
+                "boards_by_session",
+                "board_sessions",
+                &["session_id"],
+            ))
+            .await
     }
 }
 
 fn log_head(c: Columns) -> TableCreateStatement {
-    table("log_head", [c.integer("id").primary_key().to_owned(), c.text("log_id"), c.integer("seq")])
+    table(
+        "log_head",
+        [
+            c.integer("id").primary_key().to_owned(),
+            c.text("log_id"),
+            c.integer("seq"),
+        ],
+    )
 }
 
 fn events(c: Columns) -> TableCreateStatement {
@@ -54,7 +73,13 @@ fn events(c: Columns) -> TableCreateStatement {
 
 fn boards(c: Columns) -> TableCreateStatement {
     let slug = c.optional_text("slug").unique_key().to_owned();
-    let mut columns = vec![c.id("board_id"), c.text("name"), slug, c.text("created_at"), c.text("last_updated")];
+    let mut columns = vec![
+        c.id("board_id"),
+        c.text("name"),
+        slug,
+        c.text("created_at"),
+        c.text("last_updated"),
+    ];
     columns.extend(["description", "color", "icon"].map(|name| c.optional_text(name)));
     table("boards", columns)
 }
@@ -63,13 +88,21 @@ fn sessions(c: Columns) -> TableCreateStatement {
     let mut columns = vec![c.id("session_id")];
     columns.extend(["status", "agent", "created_at", "last_updated"].map(|name| c.text(name)));
     columns.extend(["agent_version", "description"].map(|name| c.optional_text(name)));
-    columns.extend(["repo", "git_state", "genealogy", "concepts", "tasks"].map(|name| c.text(name)));
+    columns
+        .extend(["repo", "git_state", "genealogy", "concepts", "tasks"].map(|name| c.text(name)));
     columns.extend(["message_count", "tool_use_count"].map(|name| c.integer(name)));
     table("sessions", columns)
 }
 
 fn board_sessions(c: Columns) -> TableCreateStatement {
-    let mut links = table("board_sessions", [c.text("board_id"), c.text("session_id"), c.integer("position")]);
+    let mut links = table(
+        "board_sessions",
+        [
+            c.text("board_id"),
+            c.text("session_id"),
+            c.integer("position"),
+        ],
+    );
     links
         .primary_key(Index::create().col("board_id").col("session_id"))
         .foreign_key(&mut belongs_to("board_sessions", "board_id", "boards"))
@@ -78,7 +111,11 @@ fn board_sessions(c: Columns) -> TableCreateStatement {
 }
 
 fn messages(c: Columns) -> TableCreateStatement {
-    let mut columns = vec![c.id("message_id"), c.text("session_id"), c.optional_text("task_id")];
+    let mut columns = vec![
+        c.id("message_id"),
+        c.text("session_id"),
+        c.optional_text("task_id"),
+    ];
     columns.extend(["type", "role"].map(|name| c.text(name)));
     columns.push(c.integer("index"));
     columns.extend(["timestamp", "content_preview", "content"].map(|name| c.text(name)));

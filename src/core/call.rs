@@ -27,12 +27,20 @@ pub enum Method {
 
 impl Method {
     /// The six that every service may have.
-    pub const STANDARD: [Self; 6] =
-        [Self::Find, Self::Get, Self::Create, Self::Update, Self::Patch, Self::Remove];
+    pub const STANDARD: [Self; 6] = [
+        Self::Find,
+        Self::Get,
+        Self::Create,
+        Self::Update,
+        Self::Patch,
+        Self::Remove,
+    ];
 
     /// Reads a method's name; any other word is a custom method.
     pub fn parse(name: &str) -> Self {
-        let standard = Self::STANDARD.into_iter().find(|method| method.as_str() == name);
+        let standard = Self::STANDARD
+            .into_iter()
+            .find(|method| method.as_str() == name);
         standard.unwrap_or_else(|| Self::Custom(name.to_owned().into()))
     }
 
@@ -86,7 +94,11 @@ pub struct Caller {
 impl Caller {
     /// The daemon itself.
     pub fn system() -> Self {
-        Self { identity: Identity::System, provider: None, headers: Arc::default() }
+        Self {
+            identity: Identity::System,
+            provider: None,
+            headers: Arc::default(),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl Timestamp {
     }
 
     /// Milliseconds since 1970.
-    pub fn millis(self) -> i64 {
+    pub const fn millis(self) -> i64 {
         self.0.timestamp_millis()
     }
 }
@@ -94,7 +94,10 @@ mod tests {
     fn writes_milliseconds_and_z() {
         let moment = Timestamp::parse("2026-11-21T01:39:58.2399+01:00").unwrap();
         assert_eq!(moment.to_string(), "2026-11-21T00:39:58.239Z");
-        assert_eq!(Timestamp::parse("2026-11-21").unwrap().to_string(), "2026-11-21T00:00:00.000Z");
+        assert_eq!(
+            Timestamp::parse("2026-11-21").unwrap().to_string(),
+            "2026-11-21T00:00:00.000Z"
+        );
         assert_eq!(Timestamp::parse("yesterday"), None);
     }
 }

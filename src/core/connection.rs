@@ -66,7 +66,9 @@ impl Connection {
     pub fn unsent_for(&self) -> Option<Duration> {
         match self.0.unsent_since.load(Ordering::Relaxed) {
             0 => None,
-            since => Some(Duration::from_millis(process_millis().saturating_sub(since))),
+            since => Some(Duration::from_millis(
+                process_millis().saturating_sub(since),
+            )),
         }
     }
 
@@ -75,7 +77,9 @@ impl Connection {
         if taken {
             self.0.unsent_since.store(0, Ordering::Relaxed);
         } else if self.0.unsent_since.load(Ordering::Relaxed) == 0 {
-            self.0.unsent_since.store(process_millis(), Ordering::Relaxed);
+            self.0
+                .unsent_since
+                .store(process_millis(), Ordering::Relaxed);
         }
     }
 
@@ -94,5 +98,7 @@ impl Connection {
 fn process_millis() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let elapsed = START.get_or_init(Instant::now).elapsed();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(elapsed.as_millis())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }

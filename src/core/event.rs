@@ -36,7 +36,9 @@ impl Level {
 
     /// Reads a level's word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Debug, Self::Info, Self::Warn, Self::Error].into_iter().find(|level| level.as_str() == word)
+        [Self::Debug, Self::Info, Self::Warn, Self::Error]
+            .into_iter()
+            .find(|level| level.as_str() == word)
     }
 }
 
@@ -115,7 +117,10 @@ impl std::ops::Deref for Event {
 impl Event {
     /// The payload that a listener receives, or `None` if the event is not for it.
     pub fn view(&self, identity: &Identity) -> Option<&Arc<RawValue>> {
-        self.views.iter().find(|view| view.audience.admits(identity)).map(|view| &view.data)
+        self.views
+            .iter()
+            .find(|view| view.audience.admits(identity))
+            .map(|view| &view.data)
     }
 
     /// The id of the first thing of a kind that the event is about.
@@ -125,6 +130,10 @@ impl Event {
 
     /// About how many bytes the event holds.
     pub fn weight(&self) -> usize {
-        256 + self.views.iter().map(|view| view.data.get().len()).sum::<usize>()
+        256 + self
+            .views
+            .iter()
+            .map(|view| view.data.get().len())
+            .sum::<usize>()
     }
 }

@@ -66,9 +66,14 @@ impl Story {
             Since::Now => Ok(Ok(self.hub.head())),
             Since::Start => {
                 let first = self.log.after(Seq(0), 1).await?;
-                Ok(Ok(first.first().map_or_else(|| self.hub.head(), |event| Seq(event.seq.0 - 1))))
+                Ok(Ok(first.first().map_or_else(
+                    || self.hub.head(),
+                    |event| Seq(event.seq.0 - 1),
+                )))
             }
-            Since::After(log, seq) if *log == self.log.id() && *seq <= self.hub.head() => Ok(Ok(*seq)),
+            Since::After(log, seq) if *log == self.log.id() && *seq <= self.hub.head() => {
+                Ok(Ok(*seq))
+            }
             Since::After(..) => Ok(Err(self.reset("other_log").await?)),
         }
     }
@@ -88,8 +93,17 @@ impl Story {
 
     async fn reset(&self, reason: &'static str) -> Result<Reset> {
         let latest = self.hub.head();
-        let oldest = self.log.after(Seq(0), 1).await?.first().map_or_else(|| latest.next(), |event| event.seq);
-        Ok(Reset { reason, oldest, latest })
+        let oldest = self
+            .log
+            .after(Seq(0), 1)
+            .await?
+            .first()
+            .map_or_else(|| latest.next(), |event| event.seq);
+        Ok(Reset {
+            reason,
+            oldest,
+            latest,
+        })
     }
 }
 
@@ -114,7 +128,13 @@ impl Feed {
             Ok(cursor) => (cursor, None),
             Err(reset) => (reset.latest, Some(reset)),
         };
-        let mut feed = Self { story, cursor, reset, page: VecDeque::new(), live: None };
+        let mut feed = Self {
+            story,
+            cursor,
+            reset,
+            page: VecDeque::new(),
+            live: None,
+        };
         feed.go_live();
         Ok(feed)
     }
@@ -123,7 +143,13 @@ impl Feed {
     /// `capacity` waiting events.
     pub fn lossy(story: Story, capacity: usize) -> Self {
         let live = story.hub.subscribe(None, capacity, Overflow::DropOldest);
-        Self { cursor: story.hub.head(), story, reset: None, page: VecDeque::new(), live }
+        Self {
+            cursor: story.hub.head(),
+            story,
+            reset: None,
+            page: VecDeque::new(),
+            live,
+        }
     }
 
     /// The next item.
@@ -161,7 +187,10 @@ impl Feed {
         if let Some(reset) = self.reset.take() {
             return Some(Item::Reset(reset));
         }
-        let event = self.page.pop_front().or_else(|| self.live.as_ref()?.take())?;
+        let event = self
+            .page
+            .pop_front()
+            .or_else(|| self.live.as_ref()?.take())?;
         Some(self.step(event))
     }
 
@@ -172,7 +201,10 @@ impl Feed {
 
     fn go_live(&mut self) {
         if self.live.is_none() && self.page.is_empty() {
-            self.live = self.story.hub.subscribe(Some(self.cursor), CAPACITY, Overflow::End);
+            self.live = self
+                .story
+                .hub
+                .subscribe(Some(self.cursor), CAPACITY, Overflow::End);
         }
     }
 }

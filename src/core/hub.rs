@@ -8,7 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::{event::Event, stamp::Seq, subscription::{Overflow, Queue, Subscription}};
+use super::{
+    event::Event,
+    stamp::Seq,
+    subscription::{Overflow, Queue, Subscription},
+};
 
 /// How many events, and about how many bytes of them, are kept for listeners that join.
 const RECENT_EVENTS: usize = 2_048;
@@ -38,9 +42,16 @@ struct State {
 impl Hub {
     /// A hub whose last event was `head`.
     pub fn new(head: Seq) -> Self {
-        let state =
-            State { head, recent: VecDeque::new(), recent_bytes: 0, sinks: Vec::new(), queues: Vec::new() };
-        Self { state: Mutex::new(state) }
+        let state = State {
+            head,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            sinks: Vec::new(),
+            queues: Vec::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+        }
     }
 
     /// Adds a sink, which receives every event from now on.
@@ -63,7 +74,9 @@ impl Hub {
             for sink in &state.sinks {
                 sink.deliver(&event);
             }
-            state.queues.retain(|queue| queue.upgrade().is_some_and(|queue| queue.push(&event)));
+            state
+                .queues
+                .retain(|queue| queue.upgrade().is_some_and(|queue| queue.push(&event)));
             state.remember(event);
         }
     }
@@ -80,10 +93,20 @@ impl Hub {
     }
 
     /// Subscribes to the events after a place, as [`join`](Self::join) does for sinks.
-    pub fn subscribe(&self, after: Option<Seq>, capacity: usize, overflow: Overflow) -> Option<Subscription> {
+    pub fn subscribe(
+        &self,
+        after: Option<Seq>,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Option<Subscription> {
         let mut state = self.lock();
         let tail = state.tail(after)?;
-        let queue = Arc::new(Queue::new(capacity, overflow, tail.after, tail.events().cloned()));
+        let queue = Arc::new(Queue::new(
+            capacity,
+            overflow,
+            tail.after,
+            tail.events().cloned(),
+        ));
         state.queues.push(Arc::downgrade(&queue));
         Some(Subscription::new(queue))
     }
@@ -98,7 +121,9 @@ impl State {
         self.recent_bytes += event.weight();
         self.recent.push_back(event);
         while self.recent.len() > RECENT_EVENTS || self.recent_bytes > RECENT_BYTES {
-            let Some(forgotten) = self.recent.pop_front() else { break };
+            let Some(forgotten) = self.recent.pop_front() else {
+                break;
+            };
             self.recent_bytes -= forgotten.weight();
         }
     }
@@ -107,7 +132,11 @@ impl State {
         let after = after.unwrap_or(self.head);
         let missing = usize::try_from(self.head.0 - after.0).unwrap_or(0);
         let start = self.recent.len().checked_sub(missing)?;
-        Some(Tail { after, recent: &self.recent, start })
+        Some(Tail {
+            after,
+            recent: &self.recent,
+            start,
+        })
     }
 }
 

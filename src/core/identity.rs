@@ -11,7 +11,7 @@ pub enum Identity {
 
 impl Identity {
     /// The name that an event row keeps.
-    pub fn actor(&self) -> &str {
+    pub const fn actor(&self) -> &str {
         match self {
             Self::Owner => "owner",
             Self::System => "system",

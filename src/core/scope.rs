@@ -30,7 +30,11 @@ impl fmt::Display for Topic {
 
 /// Topics as the log keeps them: one text, separated by line feeds, which no id contains.
 pub fn join_topics(topics: &[Topic]) -> String {
-    topics.iter().map(|topic| topic.0.as_str()).collect::<Vec<_>>().join("\n")
+    topics
+        .iter()
+        .map(|topic| topic.0.as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Reads what [`join_topics`] wrote.

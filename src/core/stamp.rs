@@ -52,14 +52,19 @@ impl Since {
     pub fn parse(text: &str) -> Result<Self> {
         let stamp = || {
             let (log, seq) = text.rsplit_once('-')?;
-            let seq = seq.parse::<u64>().ok().and_then(|seq| i64::try_from(seq).ok())?;
+            let seq = seq
+                .parse::<u64>()
+                .ok()
+                .and_then(|seq| i64::try_from(seq).ok())?;
             (!log.is_empty()).then(|| Self::After(LogId(log.into()), Seq(seq)))
         };
         match text {
             "now" => Ok(Self::Now),
             "0" => Ok(Self::Start),
             _ => stamp().ok_or_else(|| {
-                Error::bad_request("`since` is neither \"now\", \"0\" nor a stamp that this daemon gave")
+                Error::bad_request(
+                    "`since` is neither \"now\", \"0\" nor a stamp that this daemon gave",
+                )
             }),
         }
     }
@@ -72,10 +77,21 @@ mod tests {
     #[test]
     fn reads_what_it_wrote() {
         let log = LogId("a-b".into());
-        assert_eq!(Since::parse(&log.stamp(Seq(7))).unwrap(), Since::After(log, Seq(7)));
+        assert_eq!(
+            Since::parse(&log.stamp(Seq(7))).unwrap(),
+            Since::After(log, Seq(7))
+        );
         assert_eq!(Since::parse("now").unwrap(), Since::Now);
         assert_eq!(Since::parse("0").unwrap(), Since::Start);
-        for bad in ["", "7", "-7", "a-", "a--1", "a-1x", "a-99999999999999999999"] {
+        for bad in [
+            "",
+            "7",
+            "-7",
+            "a-",
+            "a--1",
+            "a-1x",
+            "a-99999999999999999999",
+        ] {
             assert!(Since::parse(bad).is_err(), "{bad}");
         }
     }

@@ -43,8 +43,17 @@ impl Queue {
     ) -> Self {
         let events: VecDeque<_> = tail.collect();
         let newest = events.back().map_or(after, |event| event.seq);
-        let waiting = Mutex::new(Waiting { events, newest, ended: false });
-        Self { capacity, overflow, waiting, arrived: Notify::new() }
+        let waiting = Mutex::new(Waiting {
+            events,
+            newest,
+            ended: false,
+        });
+        Self {
+            capacity,
+            overflow,
+            waiting,
+            arrived: Notify::new(),
+        }
     }
 
     /// Adds an event; `false` once the subscription has ended.

@@ -35,7 +35,11 @@ impl Turn {
     pub async fn passed(&self) {
         poll_fn(|cx| {
             self.0.waiter.register(cx.waker());
-            if self.0.passed.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+            if self.0.passed.load(Ordering::Acquire) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

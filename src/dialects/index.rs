@@ -31,11 +31,17 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
 /// The process's counters in Prometheus' text form.
 pub(super) async fn metrics() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (headers, recorder().map(PrometheusHandle::render).unwrap_or_default()).into_response()
+    (
+        headers,
+        recorder().map(PrometheusHandle::render).unwrap_or_default(),
+    )
+        .into_response()
 }
 
 /// Starts to count; before the first counter, or it is lost. Once a process.
 pub(crate) fn recorder() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).as_ref()
+    HANDLE
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().ok())
+        .as_ref()
 }

@@ -3,7 +3,11 @@
 //! Source: docs/protocols/mgx.md. Here so far: `/ws/stream`, which carries everything that the
 //! event types have a word for.
 
-use std::{collections::HashMap, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -40,7 +44,10 @@ const MAX_INBOUND: usize = 64 * 1024;
 
 /// The streams' routes.
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/ws", any(nowhere)).route("/ws/", any(nowhere)).route("/ws/{*path}", any(stream))
+    Router::new()
+        .route("/ws", any(nowhere))
+        .route("/ws/", any(nowhere))
+        .route("/ws/{*path}", any(stream))
 }
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
@@ -102,7 +109,12 @@ struct Mgx {
 }
 
 impl Dialect for Mgx {
-    fn receive(&mut self, _frame: Inbound) -> Step {
+    fn receive(&mut self, frame: Inbound<'_>) -> Step {
+        let length = match frame {
+            Inbound::Text(text) => text.len(),
+            Inbound::Binary(bytes) => bytes.len(),
+        };
+        tracing::trace!(length, "ignored a client's frame");
         Step::Ignore
     }
 
@@ -119,7 +131,10 @@ impl Dialect for Mgx {
 
     fn heartbeat(&self) -> Option<(Duration, Message)> {
         let timestamp = self.opened.elapsed().as_secs_f64();
-        Some((self.silence, Message::text(json!({"type": "heartbeat", "timestamp": timestamp}).to_string())))
+        Some((
+            self.silence,
+            Message::text(json!({"type": "heartbeat", "timestamp": timestamp}).to_string()),
+        ))
     }
 }
 
@@ -162,7 +177,9 @@ fn frame(event: &Event, stamps: Option<&LogId>) -> Option<String> {
         workflow_id: event.topic("workflow"),
         workflow_execution_id: event.topic("execution"),
         workflow_step_id: event.topic("step"),
-        data: Data { message: event.view(&Identity::Owner)? },
+        data: Data {
+            message: event.view(&Identity::Owner)?,
+        },
         message: event.message.as_deref(),
         seq: stamps.map(|log| log.stamp(event.seq)),
     };

@@ -41,6 +41,9 @@ pub fn build(app: &Arc<App>) -> Dialects {
     let router = Router::new()
         .fallback_service(socket_io.layer(router))
         .layer(feathers::cors(&app.config))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::guard));
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            guard::guard,
+        ));
     Dialects { router, socket_io }
 }

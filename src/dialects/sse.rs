@@ -3,7 +3,7 @@
 //! Source: the HTML standard, "Server-sent events". `Last-Event-ID`, which browsers send by
 //! themselves, or `?since=` says where to start; each event's `id:` is its stamp.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -12,8 +12,8 @@ use axum::{
 };
 use futures_util::stream;
 use http::{HeaderMap, header};
-use serde_json::{json, value::RawValue};
 use serde::Serialize;
+use serde_json::{json, value::RawValue};
 use tokio::time::timeout;
 
 use super::feathers::ErrorResponse;
@@ -54,16 +54,36 @@ pub(super) async fn events(
     }
 }
 
-async fn open(app: &Arc<App>, query: &HashMap<String, String>, headers: &HeaderMap) -> Result<Body> {
-    let accepts = |accept: &http::HeaderValue| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream"));
+async fn open(
+    app: &Arc<App>,
+    query: &HashMap<String, String>,
+    headers: &HeaderMap,
+) -> Result<Body> {
+    let accepts = |accept: &http::HeaderValue| {
+        accept
+            .to_str()
+            .is_ok_and(|accept| accept.contains("text/event-stream"))
+    };
     if !headers.get_all(header::ACCEPT).iter().any(accepts) {
-        return Err(Error::new(Kind::NotAcceptable, "Ask for the event stream with `Accept: text/event-stream`"));
+        return Err(Error::new(
+            Kind::NotAcceptable,
+            "Ask for the event stream with `Accept: text/event-stream`",
+        ));
     }
-    let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    let since = last.or_else(|| query.get("since").map(String::as_str)).map_or(Ok(Since::Now), Since::parse)?;
+    let last = headers
+        .get("last-event-id")
+        .map(|id| id.to_str().unwrap_or_default());
+    let since = last
+        .or_else(|| query.get("since").map(String::as_str))
+        .map_or(Ok(Since::Now), Since::parse)?;
     let feed = Feed::open(app.store.story().clone(), &since).await?;
     let log = app.store.story().log.id();
-    let listener = Listener { app: Arc::clone(app), feed, log, greeted: false };
+    let listener = Listener {
+        app: Arc::clone(app),
+        feed,
+        log,
+        greeted: false,
+    };
     Ok(Body::from_stream(stream::unfold(listener, Listener::next)))
 }
 
@@ -128,7 +148,9 @@ struct Payload<'a> {
 }
 
 fn frame_event(log: &LogId, event: &Event, text: &mut String) {
-    let Some(data) = event.view(&Identity::Owner) else { return };
+    let Some(data) = event.view(&Identity::Owner) else {
+        return;
+    };
     let stamp = log.stamp(event.seq);
     let payload = Payload {
         seq: &stamp,
@@ -144,12 +166,13 @@ fn frame_event(log: &LogId, event: &Event, text: &mut String) {
         data,
     };
     if let Ok(json) = serde_json::to_string(&payload) {
-        drop(write!(text, "id: {stamp}\ndata: {json}\n\n"));
+        text.push_str(&["id: ", &stamp, "\ndata: ", &json, "\n\n"].concat());
     }
 }
 
 /// Tells a client that it must read its records anew; `id` lets it resume from here.
 fn frame_reset(log: &LogId, reset: &Reset, text: &mut String) {
     let json = json!({"reason": reset.reason, "oldest": log.stamp(reset.oldest), "latest": log.stamp(reset.latest)});
-    drop(write!(text, "id: {}\nevent: reset\ndata: {json}\n\n", log.stamp(reset.latest)));
+    let (stamp, json) = (log.stamp(reset.latest), json.to_string());
+    text.push_str(&["id: ", &stamp, "\nevent: reset\ndata: ", &json, "\n\n"].concat());
 }

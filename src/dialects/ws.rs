@@ -20,7 +20,7 @@ const GATHER: usize = 512;
 /// One connection's side of a WebSocket protocol.
 pub(super) trait Dialect: Send {
     /// Answers a frame that the client sent.
-    fn receive(&mut self, frame: Inbound) -> Step;
+    fn receive(&mut self, frame: Inbound<'_>) -> Step;
 
     /// Frames an item of the story; `None` if this connection does not carry it.
     fn frame(&self, item: &Item) -> Option<Message>;
@@ -30,11 +30,11 @@ pub(super) trait Dialect: Send {
 }
 
 /// A frame from the client.
-pub(super) enum Inbound {
+pub(super) enum Inbound<'a> {
     /// Text.
-    Text(String),
+    Text(&'a str),
     /// Bytes.
-    Binary(Vec<u8>),
+    Binary(&'a [u8]),
 }
 
 /// What follows from a frame.
@@ -46,7 +46,12 @@ pub(super) enum Step {
 }
 
 /// Runs a connection until one side ends it.
-pub(super) async fn run(socket: WebSocket, app: Arc<App>, mut dialect: impl Dialect, mut feed: Feed) {
+pub(super) async fn run(
+    socket: WebSocket,
+    app: Arc<App>,
+    mut dialect: impl Dialect,
+    mut feed: Feed,
+) {
     let (mut sink, mut frames) = socket.split();
     let limit = app.config.stall_secs;
     let mut sent = Instant::now();
@@ -82,7 +87,10 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, mut dialect: impl Dial
         }
     };
     if let Some((code, reason)) = ending {
-        let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        let close = Message::Close(Some(CloseFrame {
+            code,
+            reason: reason.into(),
+        }));
         // The peer may be gone or deaf; then there is nobody to tell.
         drop(timeout(Duration::from_secs(1), sink.send(close)).await);
     }
@@ -90,17 +98,25 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, mut dialect: impl Dial
 
 struct Gone;
 
-fn received(frame: Option<Result<Message, axum::Error>>, dialect: &mut impl Dialect) -> Result<Step, Gone> {
+fn received(
+    frame: Option<Result<Message, axum::Error>>,
+    dialect: &mut impl Dialect,
+) -> Result<Step, Gone> {
     match frame {
-        Some(Ok(Message::Text(text))) => Ok(dialect.receive(Inbound::Text(text.as_str().to_owned()))),
-        Some(Ok(Message::Binary(bytes))) => Ok(dialect.receive(Inbound::Binary(bytes.to_vec()))),
+        Some(Ok(Message::Text(text))) => Ok(dialect.receive(Inbound::Text(&text))),
+        Some(Ok(Message::Binary(bytes))) => Ok(dialect.receive(Inbound::Binary(&bytes))),
         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Step::Ignore),
-        Some(Err(error)) if error.to_string().contains("too long") => Ok(Step::Close(1009, "the message is too big")),
+        Some(Err(error)) if error.to_string().contains("too long") => {
+            Ok(Step::Close(1009, "the message is too big"))
+        }
         Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Gone),
     }
 }
 
-async fn send(sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin), wave: Vec<Message>) -> Result<(), axum::Error> {
+async fn send(
+    sink: &mut (impl Sink<Message, Error = axum::Error> + Unpin),
+    wave: Vec<Message>,
+) -> Result<(), axum::Error> {
     for message in wave {
         sink.feed(message).await?;
     }

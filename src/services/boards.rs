@@ -18,21 +18,40 @@ use super::{
 use crate::{
     core::{BoxFuture, Record, event::Draft},
     error::{Error, Result},
-    store::{columns::{Column, Kind}, lane::Work, table::Table, transaction::Reader},
+    store::{
+        columns::{Column, Kind},
+        lane::Work,
+        table::Table,
+        transaction::Reader,
+    },
 };
 
 /// Where `sessions` stands on the wire, when all fields before it are there.
-const SESSIONS_AFTER: [&str; 6] = ["board_id", "name", "slug", "created_at", "last_updated", "description"];
+const SESSIONS_AFTER: [&str; 6] = [
+    "board_id",
+    "name",
+    "slug",
+    "created_at",
+    "last_updated",
+    "description",
+];
 
 /// The service.
 pub fn service() -> Records {
-    Records::of::<boards::Entity>("board_id").paginate(50, 100).rules(Boards).build()
+    Records::of::<boards::Entity>("board_id")
+        .paginate(50, 100)
+        .rules(Boards)
+        .build()
 }
 
 struct Boards;
 
 impl Rules for Boards {
-    fn create<'a>(&'a self, board: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+    fn create<'a>(
+        &'a self,
+        board: &'a mut Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             plain_id(board, "board_id")?;
             fill(board, "board_id", || json!(work.clock.random_id()));
@@ -58,8 +77,11 @@ impl Rules for Boards {
         work: &'a mut Work<'_>,
     ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
         async move {
-            if let (Change::Created | Change::Changed, Some(sessions)) = (change, given.get("sessions")) {
-                replace_sessions(text(board, "board_id").unwrap_or_default(), sessions, work).await?;
+            if let (Change::Created | Change::Changed, Some(sessions)) =
+                (change, given.get("sessions"))
+            {
+                replace_sessions(text(board, "board_id").unwrap_or_default(), sessions, work)
+                    .await?;
             }
             Ok(Vec::new())
         }
@@ -70,7 +92,11 @@ impl Rules for Boards {
         false
     }
 
-    fn render<'a>(&'a self, db: &'a mut dyn Reader, boards: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+    fn render<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        boards: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(render(db, boards))
     }
 
@@ -93,12 +119,18 @@ pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Res
 /// # Errors
 /// If the database fails.
 pub async fn forget_session(session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
-    let links = links(work.tx, Expr::col(board_sessions::Column::SessionId).eq(session)).await?;
+    let links = links(
+        work.tx,
+        Expr::col(board_sessions::Column::SessionId).eq(session),
+    )
+    .await?;
     if links.is_empty() {
         return Ok(Vec::new());
     }
     let mut delete = Query::delete();
-    delete.from_table(board_sessions::Entity).and_where(Expr::col(board_sessions::Column::SessionId).eq(session));
+    delete
+        .from_table(board_sessions::Entity)
+        .and_where(Expr::col(board_sessions::Column::SessionId).eq(session));
     work.tx.execute(work.tx.backend().build(&delete)).await?;
     let mut drafts = Vec::new();
     for (board, _) in links {
@@ -110,9 +142,14 @@ pub async fn forget_session(session: &str, work: &mut Work<'_>) -> Result<Vec<Dr
 async fn replace_sessions(board: &str, sessions: &Value, work: &mut Work<'_>) -> Result<()> {
     let refused = || Error::bad_request("`sessions` must be a list of session ids");
     let ids = sessions.as_array().ok_or_else(refused)?;
-    let ids = ids.iter().map(|id| id.as_str().ok_or_else(refused)).collect::<Result<Vec<_>>>()?;
+    let ids = ids
+        .iter()
+        .map(|id| id.as_str().ok_or_else(refused))
+        .collect::<Result<Vec<_>>>()?;
     let mut delete = Query::delete();
-    delete.from_table(board_sessions::Entity).and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
+    delete
+        .from_table(board_sessions::Entity)
+        .and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
     work.tx.execute(work.tx.backend().build(&delete)).await?;
     link(board, &ids, work).await
 }
@@ -143,9 +180,19 @@ async fn end(board: &str, work: &mut Work<'_>) -> Result<i64> {
         .expr(Func::max(Expr::col(board_sessions::Column::Position)))
         .from(board_sessions::Entity)
         .and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
-    let last = [Column { name: "last", kind: Kind::Integer, nullable: true }];
-    let rows = work.tx.query(work.tx.backend().build(&select), &last).await?;
-    Ok(rows.first().and_then(|row| row.get("last")?.as_i64()).map_or(0, |last| last + 1))
+    let last = [Column {
+        name: "last",
+        kind: Kind::Integer,
+        nullable: true,
+    }];
+    let rows = work
+        .tx
+        .query(work.tx.backend().build(&select), &last)
+        .await?;
+    Ok(rows
+        .first()
+        .and_then(|row| row.get("last")?.as_i64())
+        .map_or(0, |last| last + 1))
 }
 
 /// The event that tells everybody what a board holds now.
@@ -161,15 +208,28 @@ async fn patched(board: &str, work: &mut Work<'_>) -> Result<Draft> {
 }
 
 async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
-    let ids: Vec<_> = boards.iter().filter_map(|board| text(board, "board_id")).map(str::to_owned).collect();
+    let ids: Vec<_> = boards
+        .iter()
+        .filter_map(|board| text(board, "board_id"))
+        .map(str::to_owned)
+        .collect();
     let mut sessions: HashMap<String, Vec<Value>> = HashMap::new();
-    for (board, session) in links(db, Expr::col(board_sessions::Column::BoardId).is_in(ids)).await? {
-        sessions.entry(board).or_default().push(Value::String(session));
+    for (board, session) in links(db, Expr::col(board_sessions::Column::BoardId).is_in(ids)).await?
+    {
+        sessions
+            .entry(board)
+            .or_default()
+            .push(Value::String(session));
     }
     leave_out_nulls(boards);
     for board in boards {
-        let held = text(board, "board_id").and_then(|id| sessions.remove(id)).unwrap_or_default();
-        let place = board.keys().take_while(|name| SESSIONS_AFTER.contains(&name.as_str())).count();
+        let held = text(board, "board_id")
+            .and_then(|id| sessions.remove(id))
+            .unwrap_or_default();
+        let place = board
+            .keys()
+            .take_while(|name| SESSIONS_AFTER.contains(&name.as_str()))
+            .count();
         board.shift_insert(place, "sessions".to_owned(), Value::Array(held));
     }
     Ok(())
@@ -185,6 +245,11 @@ async fn links(db: &mut dyn Reader, condition: Expr) -> Result<Vec<(String, Stri
         .and_where(condition)
         .order_by(board_sessions::Column::Position, Order::Asc);
     let rows = db.select(&select, &columns).await?;
-    let pair = |row: &Record| Some((text(row, "board_id")?.to_owned(), text(row, "session_id")?.to_owned()));
+    let pair = |row: &Record| {
+        Some((
+            text(row, "board_id")?.to_owned(),
+            text(row, "session_id")?.to_owned(),
+        ))
+    };
     Ok(rows.iter().filter_map(pair).collect())
 }

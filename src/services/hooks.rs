@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use super::registry::Service;
 use crate::{
-    core::{BoxFuture, call::{Call, Method}},
+    core::{
+        BoxFuture,
+        call::{Call, Method},
+    },
     error::{Error, Result},
     store::Store,
 };
@@ -28,7 +31,8 @@ pub struct Context<'a> {
 /// A hook: before, after or instead, by where it calls `next`.
 pub trait Hook: Send + Sync + 'static {
     /// Runs around the rest.
-    fn run<'a>(&'a self, context: &'a mut Context<'_>, next: Next<'a>) -> BoxFuture<'a, Result<()>>;
+    fn run<'a>(&'a self, context: &'a mut Context<'_>, next: Next<'a>)
+    -> BoxFuture<'a, Result<()>>;
 }
 
 /// The hooks that are left, and the service at the end.
@@ -44,7 +48,13 @@ impl<'a> Next<'a> {
     /// Whatever a hook or the service fails with.
     pub fn run(self, context: &'a mut Context<'_>) -> BoxFuture<'a, Result<()>> {
         match self.hooks.split_first() {
-            Some((hook, hooks)) => hook.run(context, Next { hooks, service: self.service }),
+            Some((hook, hooks)) => hook.run(
+                context,
+                Next {
+                    hooks,
+                    service: self.service,
+                },
+            ),
             None => Box::pin(async move {
                 if context.result.is_none() {
                     context.result = Some(self.service.call(&context.call, context.store).await?);
@@ -60,7 +70,10 @@ pub fn before(
     methods: impl Into<Vec<Method>>,
     change: impl Fn(&mut Call) -> Result<()> + Send + Sync + 'static,
 ) -> impl Hook {
-    Simple { methods: methods.into(), change: Change::Before(Box::new(change)) }
+    Simple {
+        methods: methods.into(),
+        change: Change::Before(Box::new(change)),
+    }
 }
 
 /// Runs a function on the answer of the methods it is for.
@@ -68,7 +81,10 @@ pub fn after(
     methods: impl Into<Vec<Method>>,
     change: impl Fn(&Call, &mut Value) -> Result<()> + Send + Sync + 'static,
 ) -> impl Hook {
-    Simple { methods: methods.into(), change: Change::After(Box::new(change)) }
+    Simple {
+        methods: methods.into(),
+        change: Change::After(Box::new(change)),
+    }
 }
 
 /// Runs a function on the failure of the methods it is for; it returns the failure to answer with.
@@ -76,7 +92,10 @@ pub fn error(
     methods: impl Into<Vec<Method>>,
     change: impl Fn(&Call, Error) -> Error + Send + Sync + 'static,
 ) -> impl Hook {
-    Simple { methods: methods.into(), change: Change::Error(Box::new(change)) }
+    Simple {
+        methods: methods.into(),
+        change: Change::Error(Box::new(change)),
+    }
 }
 
 type BeforeFn = dyn Fn(&mut Call) -> Result<()> + Send + Sync;
@@ -96,7 +115,11 @@ struct Simple {
 }
 
 impl Hook for Simple {
-    fn run<'a>(&'a self, context: &'a mut Context<'_>, next: Next<'a>) -> BoxFuture<'a, Result<()>> {
+    fn run<'a>(
+        &'a self,
+        context: &'a mut Context<'_>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<()>> {
         if !self.methods.is_empty() && !self.methods.contains(&context.call.method) {
             return next.run(context);
         }

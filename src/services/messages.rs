@@ -21,7 +21,13 @@ use crate::{
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
-const TYPES: [&str; 5] = ["user", "assistant", "system", "file-history-snapshot", "permission_request"];
+const TYPES: [&str; 5] = [
+    "user",
+    "assistant",
+    "system",
+    "file-history-snapshot",
+    "permission_request",
+];
 
 /// The service.
 pub fn service() -> Records {
@@ -35,12 +41,17 @@ pub fn service() -> Records {
 struct Messages;
 
 impl Rules for Messages {
-    fn create<'a>(&'a self, message: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+    fn create<'a>(
+        &'a self,
+        message: &'a mut Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             plain_id(message, "message_id")?;
             let session = text(message, "session_id").map(str::to_owned);
-            let session =
-                session.ok_or_else(|| Error::bad_request("session_id is required when creating a message"))?;
+            let session = session.ok_or_else(|| {
+                Error::bad_request("session_id is required when creating a message")
+            })?;
             fill(message, "message_id", || json!(work.clock.ordered_id()));
             fill(message, "role", || json!("user"));
             let role = message["role"].clone();
@@ -67,13 +78,20 @@ impl Rules for Messages {
         false
     }
 
-    fn render<'a>(&'a self, _db: &'a mut dyn Reader, records: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+    fn render<'a>(
+        &'a self,
+        _db: &'a mut dyn Reader,
+        records: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
         leave_out_nulls(records);
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn scope(&self, message: &Record) -> Option<Scope> {
-        Some(Scope::everyone([("session", text(message, "session_id")), ("task", text(message, "task_id"))]))
+        Some(Scope::everyone([
+            ("session", text(message, "session_id")),
+            ("task", text(message, "task_id")),
+        ]))
     }
 }
 
@@ -84,8 +102,15 @@ async fn next_index(work: &mut Work<'_>, session: &str) -> Result<i64> {
         .expr(Func::max(Expr::col(messages::Column::Index)))
         .from(messages::Entity)
         .and_where(Expr::col(messages::Column::SessionId).eq(session));
-    let last = [Column { name: "last", kind: Kind::Integer, nullable: true }];
+    let last = [Column {
+        name: "last",
+        kind: Kind::Integer,
+        nullable: true,
+    }];
     let statement = work.tx.backend().build(&select);
     let rows = work.tx.query(statement, &last).await?;
-    Ok(rows.first().and_then(|row| row.get("last")?.as_i64()).map_or(0, |last| last + 1))
+    Ok(rows
+        .first()
+        .and_then(|row| row.get("last")?.as_i64())
+        .map_or(0, |last| last + 1))
 }

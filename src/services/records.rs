@@ -18,7 +18,13 @@ use crate::{
         event::Draft,
     },
     error::{Error, Result},
-    store::{Store, columns::Column, lane::Work, query::Query, table::{Table, not_found}},
+    store::{
+        Store,
+        columns::Column,
+        lane::Work,
+        query::Query,
+        table::{Table, not_found},
+    },
 };
 
 /// How `find` pages.
@@ -53,7 +59,14 @@ impl Records {
         let table = Table::of::<E>(id);
         let searchable = table.columns().to_vec();
         let rules = Box::new(Plain(|_| None));
-        Builder(Settings { table, paginate: None, multi: Vec::new(), searchable, refuses_unknown: false, rules })
+        Builder(Settings {
+            table,
+            paginate: None,
+            multi: Vec::new(),
+            searchable,
+            refuses_unknown: false,
+            rules,
+        })
     }
 }
 
@@ -75,7 +88,9 @@ impl Builder {
     /// Lets queries name these columns only.
     #[must_use]
     pub fn searchable(mut self, names: &[&str]) -> Self {
-        self.0.searchable.retain(|column| names.contains(&column.name));
+        self.0
+            .searchable
+            .retain(|column| names.contains(&column.name));
         self
     }
 
@@ -119,7 +134,11 @@ impl Service for Records {
                 _ => {
                     let settings = Arc::clone(&self.0);
                     let write = Write::read(&settings, call, query)?;
-                    store.write(&call.turn, async move |work: &mut Work<'_>| settings.write(write, work).await).await
+                    store
+                        .write(&call.turn, async move |work: &mut Work<'_>| {
+                            settings.write(write, work).await
+                        })
+                        .await
                 }
             }
         })
@@ -141,16 +160,28 @@ impl Write {
         let several = match call.method {
             Method::Create => call.data.is_array(),
             Method::Update if call.id.is_none() || call.data.is_array() => {
-                return Err(Error::bad_request("You can not replace multiple instances. Did you mean 'patch'?"));
+                return Err(Error::bad_request(
+                    "You can not replace multiple instances. Did you mean 'patch'?",
+                ));
             }
             _ => call.id.is_none(),
         };
         if several && !settings.multi.contains(&call.method) {
-            return Err(Error::method_not_allowed(format!("Can not {} multiple entries", call.method)));
+            return Err(Error::method_not_allowed(format!(
+                "Can not {} multiple entries",
+                call.method
+            )));
         }
         let (method, id, data) = (call.method.clone(), call.id.clone(), call.data.clone());
         let actor = call.caller.identity.actor().to_owned();
-        Ok(Self { method, id, data, query, source: call.service.clone(), actor })
+        Ok(Self {
+            method,
+            id,
+            data,
+            query,
+            source: call.service.clone(),
+            actor,
+        })
     }
 }
 
@@ -167,16 +198,28 @@ impl Settings {
         };
         self.rules.render(db, &mut records).await?;
         let full = limit.is_some_and(|limit| records.len() as u64 >= limit) || query.skip > 0;
-        let data = records.into_iter().map(|record| self.pick(record, &query)).collect();
-        let Some(limit) = limit.filter(|_| self.paginate.is_some()) else { return Ok(Value::Array(data)) };
+        let data = records
+            .into_iter()
+            .map(|record| self.pick(record, &query))
+            .collect();
+        let Some(limit) = limit.filter(|_| self.paginate.is_some()) else {
+            return Ok(Value::Array(data));
+        };
         // A page that is not full says by itself how many records there are.
-        let total = if full { self.table.count(db, query.condition).await? } else { data.len() as u64 };
+        let total = if full {
+            self.table.count(db, query.condition).await?
+        } else {
+            data.len() as u64
+        };
         Ok(json!({ "total": total, "limit": limit, "skip": query.skip, "data": data }))
     }
 
     async fn get(&self, call: &Call, query: Query, store: &Store) -> Result<Value> {
         let db = &mut store.reader();
-        let id = call.id.as_ref().ok_or_else(|| not_found(&json!("undefined")))?;
+        let id = call
+            .id
+            .as_ref()
+            .ok_or_else(|| not_found(&json!("undefined")))?;
         let mut records = [self.table.get(db, id, query.condition.clone()).await?];
         self.rules.render(db, &mut records).await?;
         let [record] = records;
@@ -204,7 +247,11 @@ impl Settings {
             let mut record = given.clone();
             self.rules.create(&mut record, work).await?;
             let record = self.table.insert(work.tx, &record).await?;
-            follow.extend(self.rules.stored(Change::Created, &record, given, work).await?);
+            follow.extend(
+                self.rules
+                    .stored(Change::Created, &record, given, work)
+                    .await?,
+            );
             created.push(record);
         }
         self.answer(created, several, &write, follow, work).await
@@ -218,13 +265,19 @@ impl Settings {
         for mut record in current {
             let mut changes = self.changes(&write.method, given);
             self.rules.change(&record, &mut changes, work)?;
-            self.table.change(work.tx, self.id(&record), &changes).await?;
+            self.table
+                .change(work.tx, self.id(&record), &changes)
+                .await?;
             for column in self.table.columns() {
                 if let Some(value) = changes.get(column.name) {
                     record.insert(column.name.to_owned(), column.load(value)?);
                 }
             }
-            follow.extend(self.rules.stored(Change::Changed, &record, given, work).await?);
+            follow.extend(
+                self.rules
+                    .stored(Change::Changed, &record, given, work)
+                    .await?,
+            );
             changed.push(record);
         }
         let several = write.id.is_none();
@@ -233,10 +286,17 @@ impl Settings {
 
     async fn remove(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
         let current = self.current(&write, work).await?;
-        let ids: Vec<Value> = current.iter().map(|record| self.id(record).clone()).collect();
+        let ids: Vec<Value> = current
+            .iter()
+            .map(|record| self.id(record).clone())
+            .collect();
         let mut follow = Vec::new();
         for record in &current {
-            follow.extend(self.rules.stored(Change::Removed, record, &Record::new(), work).await?);
+            follow.extend(
+                self.rules
+                    .stored(Change::Removed, record, &Record::new(), work)
+                    .await?,
+            );
         }
         let several = write.id.is_none();
         // Rendered before they are gone: what is not in their rows goes with them.
@@ -248,9 +308,18 @@ impl Settings {
     /// The records that a write is about, as they are now.
     async fn current(&self, write: &Write, work: &mut Work<'_>) -> Result<Vec<Record>> {
         match &write.id {
-            Some(id) => Ok(vec![self.table.get(work.tx, id, write.query.condition.clone()).await?]),
+            Some(id) => Ok(vec![
+                self.table
+                    .get(work.tx, id, write.query.condition.clone())
+                    .await?,
+            ]),
             None => {
-                let all = Query { limit: None, skip: 0, sort: Vec::new(), ..write.query.clone() };
+                let all = Query {
+                    limit: None,
+                    skip: 0,
+                    sort: Vec::new(),
+                    ..write.query.clone()
+                };
                 self.table.find(work.tx, &all, None).await
             }
         }
@@ -276,9 +345,16 @@ impl Settings {
         let Value::Object(record) = item else {
             return Err(Error::bad_request("The data must be an object"));
         };
-        let unknown = |name: &&String| self.table.columns().iter().all(|column| column.name != **name);
+        let unknown = |name: &&String| {
+            self.table
+                .columns()
+                .iter()
+                .all(|column| column.name != **name)
+        };
         match record.keys().find(unknown) {
-            Some(name) if self.refuses_unknown => Err(Error::bad_request(format!("Unknown field '{name}'"))),
+            Some(name) if self.refuses_unknown => {
+                Err(Error::bad_request(format!("Unknown field '{name}'")))
+            }
             _ => Ok(record),
         }
     }
@@ -292,7 +368,10 @@ impl Settings {
         follow: Vec<Draft>,
         work: &mut Work<'_>,
     ) -> Result<Value> {
-        let scopes: Vec<_> = records.iter().map(|record| self.rules.scope(record)).collect();
+        let scopes: Vec<_> = records
+            .iter()
+            .map(|record| self.rules.scope(record))
+            .collect();
         self.rules.render(work.tx, &mut records).await?;
         let mut answer = Vec::with_capacity(records.len());
         for (record, scope) in records.into_iter().zip(scopes) {
@@ -307,7 +386,11 @@ impl Settings {
         for draft in follow {
             work.publish(draft);
         }
-        Ok(if several { Value::Array(answer) } else { answer.pop().unwrap_or_default() })
+        Ok(if several {
+            Value::Array(answer)
+        } else {
+            answer.pop().unwrap_or_default()
+        })
     }
 
     fn pick(&self, mut record: Record, query: &Query) -> Value {

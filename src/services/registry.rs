@@ -74,7 +74,12 @@ impl Services {
             self.exact.insert(path, index);
         }
         let methods = service.methods();
-        self.entries.push(Entry { path, methods, hooks: Vec::new(), service: Box::new(service) });
+        self.entries.push(Entry {
+            path,
+            methods,
+            hooks: Vec::new(),
+            service: Box::new(service),
+        });
         &mut self.entries[index]
     }
 
@@ -109,11 +114,22 @@ impl Services {
         if call.method.reads() {
             call.turn.pass();
         }
-        let mut context = Context { call, store, result: None };
-        let next = Next { hooks: &entry.hooks, service: entry.service.as_ref() };
-        let answered = AssertUnwindSafe(next.run(&mut context)).catch_unwind().await;
+        let mut context = Context {
+            call,
+            store,
+            result: None,
+        };
+        let next = Next {
+            hooks: &entry.hooks,
+            service: entry.service.as_ref(),
+        };
+        let answered = AssertUnwindSafe(next.run(&mut context))
+            .catch_unwind()
+            .await;
         let outcome = answered.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-        outcome.map(|()| context.result.unwrap_or(Value::Null)).inspect_err(|error| report(entry.path, error))
+        outcome
+            .map(|()| context.result.unwrap_or(Value::Null))
+            .inspect_err(|error| report(entry.path, error))
     }
 }
 
@@ -147,7 +163,10 @@ const fn label(method: &Method) -> &'static str {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let cause = std::io::Error::other(text.unwrap_or("no text").to_owned());
     Error::general("The service failed unexpectedly; the daemon's log says more").caused_by(cause)
 }

@@ -33,14 +33,23 @@ impl Scope {
     pub fn everyone<'a>(topics: impl IntoIterator<Item = (&'static str, Option<&'a str>)>) -> Self {
         let topic = |(kind, id): (&str, Option<&str>)| id.map(|id| Topic::new(kind, id));
         let topics = topics.into_iter().filter_map(topic).collect();
-        Self { audience: Audience::Everyone, topics, message: None }
+        Self {
+            audience: Audience::Everyone,
+            topics,
+            message: None,
+        }
     }
 
     /// The event that tells this scope of a record.
     ///
     /// # Errors
     /// If the record cannot be written as JSON.
-    pub fn draft(self, source: impl Into<Cow<'static, str>>, name: &'static str, record: &Value) -> Result<Draft> {
+    pub fn draft(
+        self,
+        source: impl Into<Cow<'static, str>>,
+        name: &'static str,
+        record: &Value,
+    ) -> Result<Draft> {
         let unwritable = |error| Error::general("The record cannot be written").caused_by(error);
         let data = to_raw_value(record).map_err(unwritable)?;
         let mut draft = Draft::new(source, name, self.audience, data.into());
@@ -62,7 +71,11 @@ pub enum Change {
 /// A table's rules. Everything runs inside the write's unit of work, so what it reads is current.
 pub trait Rules: Send + Sync + 'static {
     /// Fills in what a new record lacks, and checks it.
-    fn create<'a>(&'a self, record: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+    fn create<'a>(
+        &'a self,
+        record: &'a mut Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
         let _ = (record, work);
         ready(Ok(())).boxed_local()
     }
@@ -94,7 +107,11 @@ pub trait Rules: Send + Sync + 'static {
     }
 
     /// Adds to records what is not in their rows, and drops what the wire leaves out.
-    fn render<'a>(&'a self, db: &'a mut dyn Reader, records: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+    fn render<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        records: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
         let _ = (db, records);
         Box::pin(ready(Ok(())))
     }

@@ -16,7 +16,13 @@ use crate::{
     store::{lane::Work, transaction::Reader},
 };
 
-const STATUSES: [&str; 5] = ["idle", "running", "awaiting_permission", "completed", "failed"];
+const STATUSES: [&str; 5] = [
+    "idle",
+    "running",
+    "awaiting_permission",
+    "completed",
+    "failed",
+];
 
 /// The service.
 pub fn service() -> Records {
@@ -30,7 +36,11 @@ pub fn service() -> Records {
 struct Sessions;
 
 impl Rules for Sessions {
-    fn create<'a>(&'a self, session: &'a mut Record, work: &'a mut Work<'_>) -> LocalBoxFuture<'a, Result<()>> {
+    fn create<'a>(
+        &'a self,
+        session: &'a mut Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             plain_id(session, "session_id")?;
             let now = json!(work.now.to_string());
@@ -39,9 +49,18 @@ impl Rules for Sessions {
             fill(session, "agent", || json!("claude-code"));
             fill(session, "created_at", || now.clone());
             session.insert("last_updated".to_owned(), now);
-            complete(session, "repo", json!({"cwd": working_folder(), "managed_worktree": false}));
-            complete(session, "git_state", json!({"ref": "main", "base_sha": "", "current_sha": ""}));
-            let genealogy = json!({"parent_session_id": null, "forked_from_session_id": null, "children": []});
+            complete(
+                session,
+                "repo",
+                json!({"cwd": working_folder(), "managed_worktree": false}),
+            );
+            complete(
+                session,
+                "git_state",
+                json!({"ref": "main", "base_sha": "", "current_sha": ""}),
+            );
+            let genealogy =
+                json!({"parent_session_id": null, "forked_from_session_id": null, "children": []});
             complete(session, "genealogy", genealogy);
             fill(session, "concepts", || json!([]));
             fill(session, "tasks", || json!([]));
@@ -68,7 +87,9 @@ impl Rules for Sessions {
         async move {
             let id = text(session, "session_id").unwrap_or_default();
             match (change, text(given, "board_id")) {
-                (Change::Created, Some(board)) => Ok(vec![boards::add_session(board, id, work).await?]),
+                (Change::Created, Some(board)) => {
+                    Ok(vec![boards::add_session(board, id, work).await?])
+                }
                 (Change::Removed, _) => boards::forget_session(id, work).await,
                 _ => Ok(Vec::new()),
             }
@@ -80,7 +101,11 @@ impl Rules for Sessions {
         false
     }
 
-    fn render<'a>(&'a self, _db: &'a mut dyn Reader, records: &'a mut [Record]) -> BoxFuture<'a, Result<()>> {
+    fn render<'a>(
+        &'a self,
+        _db: &'a mut dyn Reader,
+        records: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
         leave_out_nulls(records);
         Box::pin(std::future::ready(Ok(())))
     }
@@ -103,5 +128,8 @@ fn complete(record: &mut Record, name: &str, defaults: Value) {
 }
 
 fn working_folder() -> String {
-    std::env::current_dir().unwrap_or_default().to_string_lossy().into_owned()
+    std::env::current_dir()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

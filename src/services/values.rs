@@ -19,7 +19,10 @@ pub fn one_of(record: &Record, name: &str, words: &[&str]) -> Result<()> {
     match record.get(name) {
         Some(Value::String(word)) if words.contains(&word.as_str()) => Ok(()),
         None => Ok(()),
-        Some(_) => Err(Error::bad_request(format!("`{name}` must be one of {}", words.join(", ")))),
+        Some(_) => Err(Error::bad_request(format!(
+            "`{name}` must be one of {}",
+            words.join(", ")
+        ))),
     }
 }
 
@@ -27,9 +30,13 @@ pub fn one_of(record: &Record, name: &str, words: &[&str]) -> Result<()> {
 pub fn plain_id(record: &Record, name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match record.get(name) {
-        Some(Value::String(id)) if !id.is_empty() && id.len() <= 128 && id.chars().all(allowed) => Ok(()),
+        Some(Value::String(id)) if !id.is_empty() && id.len() <= 128 && id.chars().all(allowed) => {
+            Ok(())
+        }
         None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(Error::bad_request(format!("`{name}` must be 1 to 128 letters, digits, '-', '_' or '.'"))),
+        Some(_) => Err(Error::bad_request(format!(
+            "`{name}` must be 1 to 128 letters, digits, '-', '_' or '.'"
+        ))),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a table's columns hold, and how JSON values go in and out of them.
 
-use sea_orm::{ColumnTrait, IdenStatic, ColumnType, EntityTrait, Iterable, Value as SqlValue, sea_query::{Alias, DynIden, IntoIden}};
+use sea_orm::{
+    ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, Value as SqlValue,
+    sea_query::{Alias, DynIden, IntoIden},
+};
 use serde_json::{Number, Value};
 
 use crate::{
@@ -69,7 +72,9 @@ impl Column {
             Kind::Json if value.is_null() => return Ok(self.null()),
             Kind::Json => Some(SqlValue::String(Some(value.to_string()))),
         };
-        stored.ok_or_else(|| Error::bad_request(format!("`{}` must be {}", self.name, self.kind.describe())))
+        stored.ok_or_else(|| {
+            Error::bad_request(format!("`{}` must be {}", self.name, self.kind.describe()))
+        })
     }
 
     /// As [`store`](Self::store), for a row: what must be there is.
@@ -88,7 +93,10 @@ impl Column {
     /// # Errors
     /// `BadRequest` if the value does not fit.
     pub fn load(&self, value: &Value) -> Result<Value> {
-        if value.is_null() || self.kind == Kind::Json || (self.kind == Kind::Text && value.is_string()) {
+        if value.is_null()
+            || self.kind == Kind::Json
+            || (self.kind == Kind::Text && value.is_string())
+        {
             return Ok(value.clone());
         }
         Ok(match self.store(value)? {
@@ -112,7 +120,7 @@ impl Column {
 }
 
 impl Kind {
-    fn of(column_type: &ColumnType) -> Self {
+    const fn of(column_type: &ColumnType) -> Self {
         match column_type {
             ColumnType::TinyInteger
             | ColumnType::SmallInteger
@@ -150,7 +158,10 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked first"
+)]
 fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| {
@@ -166,7 +177,11 @@ fn integer(value: &Value) -> Option<i64> {
 fn real(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|real: &f64| real.is_finite()),
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|real: &f64| real.is_finite()),
         _ => None,
     }
 }

@@ -69,11 +69,30 @@ impl Store {
         let mut pool = Pool(connection);
         let (id, head) = log::head(&mut pool).await?;
         let hub = Arc::new(Hub::new(head));
-        let engine = Engine { writer, hub: Arc::clone(&hub), clock, head };
-        let (lane, thread) = Lane::start(engine)
-            .map_err(|error| Error::general("The write lane's thread could not be started").caused_by(error))?;
-        let story = Story { log: Arc::new(SqlLog { pool: pool.clone(), id }), hub };
-        Ok((Self { lane, pool: pool.clone(), story }, Closing { thread, pool, lock }))
+        let engine = Engine {
+            writer,
+            hub: Arc::clone(&hub),
+            clock,
+            head,
+        };
+        let (lane, thread) = Lane::start(engine).map_err(|error| {
+            Error::general("The write lane's thread could not be started").caused_by(error)
+        })?;
+        let story = Story {
+            log: Arc::new(SqlLog {
+                pool: pool.clone(),
+                id,
+            }),
+            hub,
+        };
+        Ok((
+            Self {
+                lane,
+                pool: pool.clone(),
+                story,
+            },
+            Closing { thread, pool, lock },
+        ))
     }
 
     /// `sqlite` or `postgres`.
@@ -129,12 +148,16 @@ fn sqlite_path(url: &str) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let Some(rest) = url.strip_prefix("sqlite:") else {
-        return Err(Error::bad_request("DATABASE_URL must start with sqlite:// or postgres://"));
+        return Err(Error::bad_request(
+            "DATABASE_URL must start with sqlite:// or postgres://",
+        ));
     };
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path.is_empty() || path == ":memory:" {
-        return Err(Error::bad_request("DATABASE_URL must name a file, such as sqlite://roost.db"));
+        return Err(Error::bad_request(
+            "DATABASE_URL must name a file, such as sqlite://roost.db",
+        ));
     }
     Ok(Some(PathBuf::from(path)))
 }
@@ -168,16 +191,29 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
 
 async fn connect(url: &str, file: Option<&Path>) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(if file.is_some() { "sqlite:" } else { url });
-    options.max_connections(READERS).min_connections(1).sqlx_logging(false);
-    options.acquire_timeout(Duration::from_secs(10)).test_before_acquire(false);
+    options
+        .max_connections(READERS)
+        .min_connections(1)
+        .sqlx_logging(false);
+    options
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false);
     if let Some(path) = file.map(Path::to_owned) {
         options.map_sqlx_sqlite_opts(move |sqlite| {
-            sqlite.filename(&path).create_if_missing(true).pragma("query_only", "ON").busy_timeout(Duration::from_secs(5))
+            sqlite
+                .filename(&path)
+                .create_if_missing(true)
+                .pragma("query_only", "ON")
+                .busy_timeout(Duration::from_secs(5))
         });
     } else {
-        options.max_connections(READERS + 1).test_before_acquire(true);
+        options
+            .max_connections(READERS + 1)
+            .test_before_acquire(true);
     }
-    Database::connect(options).await.map_err(|error| cannot_open(url, error))
+    Database::connect(options)
+        .await
+        .map_err(|error| cannot_open(url, error))
 }
 
 async fn connect_to_migrate(path: &Path) -> Result<DatabaseConnection> {
@@ -185,26 +221,46 @@ async fn connect_to_migrate(path: &Path) -> Result<DatabaseConnection> {
     options.max_connections(1).sqlx_logging(false);
     let path = path.to_owned();
     options.map_sqlx_sqlite_opts(move |sqlite| sqlite.filename(&path).foreign_keys(true));
-    Database::connect(options).await.map_err(|error| cannot_open("the database file", error))
+    Database::connect(options)
+        .await
+        .map_err(|error| cannot_open("the database file", error))
 }
 
 fn cannot_open(what: &str, error: sea_orm::DbErr) -> Error {
     // A URL may hold a password.
-    let what = if what.contains('@') { "the database server" } else { what };
+    let what = if what.contains('@') {
+        "the database server"
+    } else {
+        what
+    };
     Error::unavailable(format!("{what} cannot be opened: {error}")).caused_by(error)
 }
 
 /// Brings the schema up to date and gives a new log its id.
 async fn migrate(connection: &DatabaseConnection, clock: &SharedClock) -> Result<()> {
-    Migrator::up(connection, None)
-        .await
-        .map_err(|error| Error::general(format!("The database's schema cannot be brought up to date: {error}")))?;
+    Migrator::up(connection, None).await.map_err(|error| {
+        Error::general(format!(
+            "The database's schema cannot be brought up to date: {error}"
+        ))
+    })?;
     let id = clock.random_id().simple().to_string();
     let mut insert = Query::insert();
     insert
         .into_table(log_head::Entity)
-        .columns([log_head::Column::Id, log_head::Column::LogId, log_head::Column::Seq])
+        .columns([
+            log_head::Column::Id,
+            log_head::Column::LogId,
+            log_head::Column::Seq,
+        ])
         .values_panic([1_i64.into(), id[..8].into(), 0_i64.into()])
-        .on_conflict(OnConflict::column(log_head::Column::Id).do_nothing().to_owned());
-    connection.execute(&insert).await.map(drop).map_err(pool::convert)
+        .on_conflict(
+            OnConflict::column(log_head::Column::Id)
+                .do_nothing()
+                .to_owned(),
+        );
+    connection
+        .execute(&insert)
+        .await
+        .map(drop)
+        .map_err(pool::convert)
 }

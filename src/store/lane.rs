@@ -83,7 +83,9 @@ impl Lane {
     pub fn start(engine: Engine) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (jobs, inbox) = mpsc::channel(WAITING);
         let runtime = Handle::current();
-        let thread = thread::Builder::new().name("write-lane".into()).spawn(move || engine.run(inbox, &runtime))?;
+        let thread = thread::Builder::new()
+            .name("write-lane".into())
+            .spawn(move || engine.run(inbox, &runtime))?;
         Ok((Self { jobs }, thread))
     }
 
@@ -97,7 +99,11 @@ impl Lane {
         U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Ticket { unit: Some(unit), result: None, reply };
+        let job = Ticket {
+            unit: Some(unit),
+            result: None,
+            reply,
+        };
         let entered = self.jobs.send(Box::new(job)).await;
         turn.pass();
         let closed = || Error::unavailable("The daemon is shutting down; nothing was stored");
@@ -194,7 +200,8 @@ impl Engine {
             Writer::Sqlite(sqlite) => {
                 sqlite.control("BEGIN IMMEDIATE")?;
                 let written = fill(sqlite, jobs, self.head, now, clock, outcomes).await;
-                let committed = written.and_then(|events| sqlite.control("COMMIT").map(|()| events));
+                let committed =
+                    written.and_then(|events| sqlite.control("COMMIT").map(|()| events));
                 if committed.is_err() && sqlite.in_transaction() {
                     sqlite.control("ROLLBACK")?;
                 }
@@ -229,7 +236,12 @@ async fn fill(
     let mut drafts = Vec::new();
     for job in jobs {
         control(tx, "SAVEPOINT unit").await?;
-        let mut work = Work { tx, now, clock: Arc::clone(clock), drafts: Vec::new() };
+        let mut work = Work {
+            tx,
+            now,
+            clock: Arc::clone(clock),
+            drafts: Vec::new(),
+        };
         let outcome = guarded(job.as_mut(), &mut work).await;
         let published = work.drafts;
         if outcome.is_ok() {
@@ -243,7 +255,12 @@ async fn fill(
     }
     let number = |(index, draft)| {
         let seq = Seq(head.0 + 1 + i64::try_from(index).unwrap_or(i64::MAX));
-        Arc::new(Event { seq, id: clock.ordered_id(), at: now, draft })
+        Arc::new(Event {
+            seq,
+            id: clock.ordered_id(),
+            at: now,
+            draft,
+        })
     };
     let events: Vec<_> = drafts.into_iter().enumerate().map(number).collect();
     log::append(tx, &events).await?;
@@ -251,17 +268,27 @@ async fn fill(
 }
 
 async fn control(tx: &mut dyn Transaction, sql: &'static str) -> Result<()> {
-    tx.execute(Statement::from_string(tx.backend(), sql)).await.map(drop)
+    tx.execute(Statement::from_string(tx.backend(), sql))
+        .await
+        .map(drop)
 }
 
 /// Runs a unit; a panic or a wait for anything but the database fails it.
 async fn guarded(job: &mut dyn Job, work: &mut Work<'_>) -> Result<()> {
     let sqlite = work.tx.backend() == sea_orm::DbBackend::Sqlite;
     let unit = AssertUnwindSafe(job.run(work)).catch_unwind();
-    let outcome = if sqlite { unit.now_or_never() } else { Some(unit.await) };
+    let outcome = if sqlite {
+        unit.now_or_never()
+    } else {
+        Some(unit.await)
+    };
     match outcome {
         Some(Ok(outcome)) => outcome,
-        Some(Err(_)) => Err(Error::general("The write failed unexpectedly; the daemon's log says more")),
-        None => Err(Error::general("A unit of work waited for something other than the database")),
+        Some(Err(_)) => Err(Error::general(
+            "The write failed unexpectedly; the daemon's log says more",
+        )),
+        None => Err(Error::general(
+            "A unit of work waited for something other than the database",
+        )),
     }
 }

@@ -29,12 +29,18 @@ use crate::{
 /// Rows in one statement: SQLite runs a prepared row faster than it parses a long statement,
 /// PostgreSQL counts round trips.
 const fn rows_at_once(backend: DbBackend) -> usize {
-    if matches!(backend, DbBackend::Sqlite) { 1 } else { 500 }
+    if matches!(backend, DbBackend::Sqlite) {
+        1
+    } else {
+        500
+    }
 }
 
 /// Writes events and moves the head.
 pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<()> {
-    let Some(last) = events.last() else { return Ok(()) };
+    let Some(last) = events.last() else {
+        return Ok(());
+    };
     let backend = tx.backend();
     for chunk in events.chunks(rows_at_once(backend)) {
         let mut insert = insert();
@@ -44,13 +50,15 @@ pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<(
         tx.execute(backend.build(&insert)).await?;
     }
     let mut head = Query::update();
-    head.table(log_head::Entity).value(log_head::Column::Seq, last.seq.0);
+    head.table(log_head::Entity)
+        .value(log_head::Column::Seq, last.seq.0);
     tx.execute(backend.build(&head)).await.map(drop)
 }
 
 /// Takes the head for this transaction, so that commit order is `seq` order with any number of nodes.
 pub async fn lock_head(tx: &mut dyn Transaction) -> Result<Seq> {
-    let statement = Statement::from_string(tx.backend(), "SELECT log_id, seq FROM log_head FOR UPDATE");
+    let statement =
+        Statement::from_string(tx.backend(), "SELECT log_id, seq FROM log_head FOR UPDATE");
     let rows = tx.query(statement, &head_columns()).await?;
     Ok(read_head(&rows)?.1)
 }
@@ -73,7 +81,9 @@ pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<A
         .order_by(events::Column::Seq, Order::Asc)
         .limit(limit as u64);
     let rows = db.select(&select, &columns).await?;
-    rows.into_iter().map(|row| event(row).map(Arc::new)).collect()
+    rows.into_iter()
+        .map(|row| event(row).map(Arc::new))
+        .collect()
 }
 
 /// The log as feeds read it.
@@ -96,13 +106,19 @@ impl Log for SqlLog {
 }
 
 fn head_columns() -> Vec<Column> {
-    Column::all::<log_head::Entity>().into_iter().filter(|column| column.name != "id").collect()
+    Column::all::<log_head::Entity>()
+        .into_iter()
+        .filter(|column| column.name != "id")
+        .collect()
 }
 
 fn read_head(rows: &[Record]) -> Result<(LogId, Seq)> {
     let read = || {
         let row = rows.first()?;
-        Some((LogId(row.get("log_id")?.as_str()?.into()), Seq(row.get("seq")?.as_i64()?)))
+        Some((
+            LogId(row.get("log_id")?.as_str()?.into()),
+            Seq(row.get("seq")?.as_i64()?),
+        ))
     };
     read().ok_or_else(|| Error::general("The database has no log; its migrations did not run"))
 }
@@ -150,22 +166,38 @@ fn row(event: &Event) -> Result<[SqlValue; 12]> {
 fn views_to_text(views: &[View]) -> Result<(String, String)> {
     let unwritable = |error| Error::general("An event could not be written").caused_by(error);
     if let [View { audience, data }] = views {
-        return Ok((serde_json::to_string(audience).map_err(unwritable)?, data.get().to_owned()));
+        return Ok((
+            serde_json::to_string(audience).map_err(unwritable)?,
+            data.get().to_owned(),
+        ));
     }
     let audiences: Vec<_> = views.iter().map(|view| &view.audience).collect();
     let data: Vec<_> = views.iter().map(|view| &view.data).collect();
     let text = |list: serde_json::Result<String>| list.map_err(unwritable);
-    Ok((text(serde_json::to_string(&audiences))?, text(serde_json::to_string(&data))?))
+    Ok((
+        text(serde_json::to_string(&audiences))?,
+        text(serde_json::to_string(&data))?,
+    ))
 }
 
 fn views_from_text(audience: &str, data: String) -> serde_json::Result<Vec<View>> {
     if !audience.starts_with('[') {
         let data = RawValue::from_string(data)?.into();
-        return Ok(vec![View { audience: serde_json::from_str(audience)?, data }]);
+        return Ok(vec![View {
+            audience: serde_json::from_str(audience)?,
+            data,
+        }]);
     }
     let audiences: Vec<Audience> = serde_json::from_str(audience)?;
     let data: Vec<Box<RawValue>> = serde_json::from_str(&data)?;
-    Ok(audiences.into_iter().zip(data).map(|(audience, data)| View { audience, data: data.into() }).collect())
+    Ok(audiences
+        .into_iter()
+        .zip(data)
+        .map(|(audience, data)| View {
+            audience,
+            data: data.into(),
+        })
+        .collect())
 }
 
 fn event(mut row: Record) -> Result<Event> {
@@ -185,7 +217,12 @@ fn event(mut row: Record) -> Result<Event> {
             message: text("message"),
             views: views_from_text(&text("audience")?, text("data")?).ok()?,
         };
-        Some(Event { seq, id: text("id")?.parse().ok()?, at: Timestamp::parse(&text("at")?)?, draft })
+        Some(Event {
+            seq,
+            id: text("id")?.parse().ok()?,
+            at: Timestamp::parse(&text("at")?)?,
+            draft,
+        })
     };
     read().ok_or_else(|| Error::general(format!("The log's row {seq} cannot be read")))
 }

@@ -52,11 +52,17 @@ fn record(row: &QueryResult, columns: &[Column]) -> Result<Record> {
 
 fn value(row: &QueryResult, index: usize, kind: Kind) -> Result<Value, DbErr> {
     Ok(match kind {
-        Kind::Text | Kind::Time => row.try_get_by_index::<Option<String>>(index)?.map(Value::String),
-        Kind::Json => row.try_get_by_index::<Option<String>>(index)?.map(|text| json(&text)),
+        Kind::Text | Kind::Time => row
+            .try_get_by_index::<Option<String>>(index)?
+            .map(Value::String),
+        Kind::Json => row
+            .try_get_by_index::<Option<String>>(index)?
+            .map(|text| json(&text)),
         Kind::Integer => row.try_get_by_index::<Option<i64>>(index)?.map(Value::from),
         Kind::Real => row.try_get_by_index::<Option<f64>>(index)?.map(number),
-        Kind::Boolean => row.try_get_by_index::<Option<bool>>(index)?.map(Value::Bool),
+        Kind::Boolean => row
+            .try_get_by_index::<Option<bool>>(index)?
+            .map(Value::Bool),
     }
     .unwrap_or(Value::Null))
 }
@@ -65,7 +71,9 @@ fn value(row: &QueryResult, index: usize, kind: Kind) -> Result<Value, DbErr> {
 pub fn convert(error: DbErr) -> Error {
     let code = match &error {
         DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            cause.as_database_error().and_then(|cause| cause.code().map(|code| code.into_owned()))
+            cause
+                .as_database_error()
+                .and_then(|cause| cause.code().map(std::borrow::Cow::into_owned))
         }
         _ => None,
     };
@@ -73,12 +81,22 @@ pub fn convert(error: DbErr) -> Error {
         Some("23505") => Error::conflict("A record with this id or unique value already exists"),
         Some("23503") => Error::bad_request("The record refers to another that does not exist"),
         Some("23502") => Error::bad_request("A required value is missing"),
-        Some(code) if code.starts_with("23") => Error::bad_request("A value is not one of those allowed"),
-        Some(code) if code.starts_with("22") => Error::bad_request("A value does not fit its column"),
+        Some(code) if code.starts_with("23") => {
+            Error::bad_request("A value is not one of those allowed")
+        }
+        Some(code) if code.starts_with("22") => {
+            Error::bad_request("A value does not fit its column")
+        }
         Some("25006") => Error::unavailable("The database is read-only; nothing was stored"),
         Some("53100") => Error::unavailable("The disk is full; nothing was stored"),
-        Some(code) if code.starts_with("08") || code.starts_with("57") || code.starts_with("53") => unreachable_database(),
-        _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => unreachable_database(),
+        Some(code)
+            if code.starts_with("08") || code.starts_with("57") || code.starts_with("53") =>
+        {
+            unreachable_database()
+        }
+        _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => {
+            unreachable_database()
+        }
         _ => Error::general("The database failed; the daemon's log says more"),
     };
     spelled.caused_by(error)

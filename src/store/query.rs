@@ -39,8 +39,13 @@ impl Query {
     /// # Errors
     /// `BadRequest` for an unknown filter, operator or column, or a value of the wrong kind.
     pub fn parse(query: &Record, columns: &[Column]) -> Result<Self> {
-        let mut parsed =
-            Self { condition: Condition::all(), sort: Vec::new(), limit: None, skip: 0, select: None };
+        let mut parsed = Self {
+            condition: Condition::all(),
+            sort: Vec::new(),
+            limit: None,
+            skip: 0,
+            select: None,
+        };
         let reader = Reader { columns };
         for (key, value) in query {
             match key.as_str() {
@@ -48,7 +53,9 @@ impl Query {
                 "$skip" => parsed.skip = count(value).unwrap_or(0),
                 "$sort" => parsed.sort = reader.sort(value)?,
                 "$select" => parsed.select = Some(reader.select(value)?),
-                "$or" | "$and" => parsed.condition = parsed.condition.add(reader.group(key, value, 1)?),
+                "$or" | "$and" => {
+                    parsed.condition = parsed.condition.add(reader.group(key, value, 1)?);
+                }
                 _ if key.starts_with('$') => {
                     return Err(Error::bad_request(format!("Invalid filter value {key}")));
                 }
@@ -61,7 +68,11 @@ impl Query {
     /// Adds the order to a select: null first ascending, last descending, on both databases.
     pub fn order(&self, select: &mut SelectStatement) {
         for (column, order) in &self.sort {
-            let nulls = if *order == Order::Asc { NullOrdering::First } else { NullOrdering::Last };
+            let nulls = if *order == Order::Asc {
+                NullOrdering::First
+            } else {
+                NullOrdering::Last
+            };
             select.order_by_with_nulls(column.iden(), order.clone(), nulls);
         }
     }
@@ -76,14 +87,17 @@ impl Query {
 
 /// A count as Feathers reads it: the leading integer; `None` unless it is zero or more.
 fn count(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().filter(|real| *real >= 0.0).map(|real| real as u64)),
-        Value::String(text) => {
-            let text = text.trim();
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            text[..end].parse().ok()
-        }
-        _ => None,
+    // A number's text starts with its integer part; a larger one than fits is as good as the largest.
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        _ => return None,
+    };
+    let digits = text.split(|c: char| !c.is_ascii_digit()).next()?;
+    match digits.parse() {
+        Ok(count) => Some(count),
+        Err(_) if digits.is_empty() => None,
+        Err(_) => Some(u64::MAX),
     }
 }
 
@@ -99,11 +113,16 @@ impl Reader<'_> {
 
     fn sort(&self, value: &Value) -> Result<Vec<(Column, Order)>> {
         let Value::Object(fields) = value else {
-            return Err(Error::bad_request("$sort must be an object such as {\"name\": 1}"));
+            return Err(Error::bad_request(
+                "$sort must be an object such as {\"name\": 1}",
+            ));
         };
         let order = |(name, direction): (&String, &Value)| {
             let ascending = *direction == json!(1) || *direction == json!("1");
-            Ok((self.column(name)?.clone(), if ascending { Order::Asc } else { Order::Desc }))
+            Ok((
+                self.column(name)?.clone(),
+                if ascending { Order::Asc } else { Order::Desc },
+            ))
         };
         fields.iter().map(order).collect()
     }
@@ -112,56 +131,80 @@ impl Reader<'_> {
         let refused = || Error::bad_request("$select must be a list of field names");
         match value {
             Value::String(name) => Ok(vec![name.clone()]),
-            Value::Array(names) => {
-                names.iter().map(|name| name.as_str().map(str::to_owned).ok_or_else(refused)).collect()
-            }
+            Value::Array(names) => names
+                .iter()
+                .map(|name| name.as_str().map(str::to_owned).ok_or_else(refused))
+                .collect(),
             _ => Err(refused()),
         }
     }
 
     fn group(&self, key: &str, value: &Value, depth: usize) -> Result<Condition> {
         let Value::Array(parts) = value else {
-            return Err(Error::bad_request(format!("{key} must be a list of queries")));
+            return Err(Error::bad_request(format!(
+                "{key} must be a list of queries"
+            )));
         };
         if depth > DEPTH {
-            return Err(Error::bad_request(format!("$or and $and may nest {DEPTH} deep")));
+            return Err(Error::bad_request(format!(
+                "$or and $and may nest {DEPTH} deep"
+            )));
         }
-        let empty = if key == "$or" { Condition::any() } else { Condition::all() };
+        let empty = if key == "$or" {
+            Condition::any()
+        } else {
+            Condition::all()
+        };
         // An empty $or is no condition.
-        parts.iter().try_fold(empty, |group, part| Ok(group.add(self.part(part, depth)?)))
+        parts
+            .iter()
+            .try_fold(empty, |group, part| Ok(group.add(self.part(part, depth)?)))
     }
 
     fn part(&self, part: &Value, depth: usize) -> Result<Condition> {
         let Value::Object(properties) = part else {
-            return Err(Error::bad_request("$or and $and hold queries such as {\"name\": \"Ann\"}"));
+            return Err(Error::bad_request(
+                "$or and $and hold queries such as {\"name\": \"Ann\"}",
+            ));
         };
-        properties.iter().try_fold(Condition::all(), |all, (key, value)| {
-            Ok(all.add(match key.as_str() {
-                "$or" | "$and" => self.group(key, value, depth + 1)?,
-                _ if key.starts_with('$') => return Err(unknown_operator(key, properties)),
-                _ => self.property(key, value)?,
-            }))
-        })
+        properties
+            .iter()
+            .try_fold(Condition::all(), |all, (key, value)| {
+                Ok(all.add(match key.as_str() {
+                    "$or" | "$and" => self.group(key, value, depth + 1)?,
+                    _ if key.starts_with('$') => return Err(unknown_operator(key, properties)),
+                    _ => self.property(key, value)?,
+                }))
+            })
     }
 
     fn property(&self, name: &str, value: &Value) -> Result<Condition> {
         let column = self.column(name)?;
         match value {
-            Value::Object(operators) => operators.iter().try_fold(Condition::all(), |all, (operator, operand)| {
-                Ok(all.add(compare(column, operator, operand, operators)?))
-            }),
+            Value::Object(operators) => {
+                operators
+                    .iter()
+                    .try_fold(Condition::all(), |all, (operator, operand)| {
+                        Ok(all.add(compare(column, operator, operand, operators)?))
+                    })
+            }
             _ => Ok(Condition::all().add(equals(column, value)?)),
         }
     }
 }
 
 fn unknown_operator(operator: &str, holder: &Record) -> Error {
-    Error::bad_request(format!("Invalid query parameter {operator}")).with_data(Value::Object(holder.clone()))
+    Error::bad_request(format!("Invalid query parameter {operator}"))
+        .with_data(Value::Object(holder.clone()))
 }
 
 fn equals(column: &Column, value: &Value) -> Result<Expr> {
     let left = Expr::col(column.iden());
-    Ok(if value.is_null() { left.is_null() } else { left.eq(column.store(value)?) })
+    Ok(if value.is_null() {
+        left.is_null()
+    } else {
+        left.eq(column.store(value)?)
+    })
 }
 
 fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) -> Result<Condition> {
@@ -169,7 +212,9 @@ fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) ->
     let stored = || column.store(operand);
     let pattern = || match operand {
         Value::String(pattern) => Ok(pattern.clone()),
-        _ => Err(Error::bad_request(format!("{operator} takes a text with % and _"))),
+        _ => Err(Error::bad_request(format!(
+            "{operator} takes a text with % and _"
+        ))),
     };
     let expression = match operator {
         "$in" => return members(column, operand, operator, true),
@@ -182,7 +227,9 @@ fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) ->
         "$gte" => left().gte(stored()?),
         "$like" => left().like(pattern()?),
         "$notlike" => left().not_like(pattern()?),
-        "$ilike" => Expr::expr(sea_orm::sea_query::Func::lower(left())).like(pattern()?.to_lowercase()),
+        "$ilike" => {
+            Expr::expr(sea_orm::sea_query::Func::lower(left())).like(pattern()?.to_lowercase())
+        }
         _ => return Err(unknown_operator(operator, holder)),
     };
     Ok(Condition::all().add(expression))
@@ -200,13 +247,20 @@ fn members(column: &Column, operand: &Value, operator: &str, included: bool) -> 
         _ => return Err(Error::bad_request(format!("{operator} takes a list"))),
     };
     let with_null = list.iter().any(Value::is_null);
-    let values = list.iter().filter(|value| !value.is_null()).map(|value| column.store(value));
+    let values = list
+        .iter()
+        .filter(|value| !value.is_null())
+        .map(|value| column.store(value));
     let values = values.collect::<Result<Vec<SqlValue>>>()?;
     let left = || Expr::col(column.iden());
     Ok(match (included, with_null) {
         (true, false) => Condition::all().add(left().is_in(values)),
-        (true, true) => Condition::any().add(left().is_in(values)).add(left().is_null()),
+        (true, true) => Condition::any()
+            .add(left().is_in(values))
+            .add(left().is_null()),
         (false, false) => Condition::all().add(left().is_not_in(values)),
-        (false, true) => Condition::all().add(left().is_not_in(values)).add(left().is_not_null()),
+        (false, true) => Condition::all()
+            .add(left().is_not_in(values))
+            .add(left().is_not_null()),
     })
 }

@@ -5,7 +5,10 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, Row, ToSql, types::{ToSqlOutput, Value as Stored, ValueRef}};
+use rusqlite::{
+    Connection, ErrorCode, Row, ToSql,
+    types::{ToSqlOutput, Value as Stored, ValueRef},
+};
 use sea_orm::{DbBackend, Statement, Value as SqlValue};
 use serde_json::Value;
 
@@ -35,7 +38,9 @@ impl Sqlite {
     pub fn open(path: &Path, synchronous: &str) -> Result<Self> {
         let connection = Connection::open(path).map_err(convert)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        connection.busy_timeout(Duration::from_secs(5)).map_err(convert)?;
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(convert)?;
         let pragmas = format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; \
              PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
@@ -46,7 +51,11 @@ impl Sqlite {
 
     /// Runs a statement without values, such as `BEGIN IMMEDIATE`.
     pub fn control(&self, sql: &'static str) -> Result<()> {
-        self.0.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(convert)
+        self.0
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(convert)
     }
 
     /// Whether a transaction is open: some failures end it by themselves.
@@ -57,7 +66,10 @@ impl Sqlite {
     fn run(&self, statement: &Statement) -> Result<u64> {
         let mut prepared = self.0.prepare_cached(&statement.sql).map_err(convert)?;
         bind(&mut prepared, statement)?;
-        prepared.raw_execute().map(|rows| rows as u64).map_err(convert)
+        prepared
+            .raw_execute()
+            .map(|rows| rows as u64)
+            .map_err(convert)
     }
 
     fn rows(&self, statement: &Statement, columns: &[Column]) -> Result<Vec<Record>> {
@@ -100,10 +112,14 @@ impl ToSql for Binding<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let owned = |value: Stored| Ok(ToSqlOutput::Owned(value));
         match self.0 {
-            SqlValue::String(Some(text)) => Ok(ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))),
+            SqlValue::String(Some(text)) => {
+                Ok(ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())))
+            }
             SqlValue::BigInt(Some(integer)) => owned(Stored::Integer(*integer)),
             SqlValue::Int(Some(integer)) => owned(Stored::Integer((*integer).into())),
-            SqlValue::BigUnsigned(Some(integer)) => owned(Stored::Integer(i64::try_from(*integer).unwrap_or(i64::MAX))),
+            SqlValue::BigUnsigned(Some(integer)) => {
+                owned(Stored::Integer(i64::try_from(*integer).unwrap_or(i64::MAX)))
+            }
             SqlValue::Double(Some(real)) => owned(Stored::Real(*real)),
             SqlValue::Bool(Some(boolean)) => owned(Stored::Integer((*boolean).into())),
             SqlValue::String(None)
@@ -111,15 +127,19 @@ impl ToSql for Binding<'_> {
             | SqlValue::Int(None)
             | SqlValue::Double(None)
             | SqlValue::Bool(None) => owned(Stored::Null),
-            other => Err(rusqlite::Error::ToSqlConversionFailure(format!("no binding for {other:?}").into())),
+            other => Err(rusqlite::Error::ToSqlConversionFailure(
+                format!("no binding for {other:?}").into(),
+            )),
         }
     }
 }
 
 fn bind(prepared: &mut rusqlite::Statement<'_>, statement: &Statement) -> Result<()> {
-    let values = statement.values.iter().flat_map(|values| values.iter());
+    let values = statement.values.iter().flat_map(sea_orm::Values::iter);
     for (index, value) in values.enumerate() {
-        prepared.raw_bind_parameter(index + 1, Binding(value)).map_err(convert)?;
+        prepared
+            .raw_bind_parameter(index + 1, Binding(value))
+            .map_err(convert)?;
     }
     Ok(())
 }
@@ -146,18 +166,30 @@ fn value(stored: ValueRef<'_>, kind: Kind) -> Value {
 
 /// Spells a failure for the client, without SQL; the cause goes to the log.
 pub fn convert(error: rusqlite::Error) -> Error {
-    let code = error.sqlite_error().map(|cause| (cause.code, cause.extended_code));
+    let code = error
+        .sqlite_error()
+        .map(|cause| (cause.code, cause.extended_code));
     let spelled = match code {
-        Some((_, 1555 | 2067 | 2579)) => Error::conflict("A record with this id or unique value already exists"),
+        Some((_, 1555 | 2067 | 2579)) => {
+            Error::conflict("A record with this id or unique value already exists")
+        }
         Some((_, 787)) => Error::bad_request("The record refers to another that does not exist"),
         Some((_, 1299)) => Error::bad_request("A required value is missing"),
-        Some((ErrorCode::ConstraintViolation, _)) => Error::bad_request("A value is not one of those allowed"),
-        Some((ErrorCode::DiskFull, _)) => Error::unavailable("The disk is full; nothing was stored"),
-        Some((ErrorCode::ReadOnly, _)) => Error::unavailable("The database is read-only; nothing was stored"),
+        Some((ErrorCode::ConstraintViolation, _)) => {
+            Error::bad_request("A value is not one of those allowed")
+        }
+        Some((ErrorCode::DiskFull, _)) => {
+            Error::unavailable("The disk is full; nothing was stored")
+        }
+        Some((ErrorCode::ReadOnly, _)) => {
+            Error::unavailable("The database is read-only; nothing was stored")
+        }
         Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => {
             Error::unavailable("Another program holds the database; try again")
         }
-        Some((ErrorCode::TooBig, _)) => Error::payload_too_large("The record is larger than the database takes"),
+        Some((ErrorCode::TooBig, _)) => {
+            Error::payload_too_large("The record is larger than the database takes")
+        }
         _ => Error::general("The database failed; the daemon's log says more"),
     };
     spelled.caused_by(error)

@@ -36,7 +36,12 @@ impl Table {
         let columns = Column::all::<E>();
         let found = columns.iter().find(|column| column.name == id).cloned();
         let id = found.unwrap_or_else(|| panic!("the entity has no column `{id}`"));
-        Self { name: E::default().table_name().to_owned(), columns, id, insert: OnceLock::new() }
+        Self {
+            name: E::default().table_name().to_owned(),
+            columns,
+            id,
+            insert: OnceLock::new(),
+        }
     }
 
     /// The columns, in wire order.
@@ -58,7 +63,12 @@ impl Table {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn find(&self, db: &mut dyn Reader, query: &Query, limit: Option<u64>) -> Result<Vec<Record>> {
+    pub async fn find(
+        &self,
+        db: &mut dyn Reader,
+        query: &Query,
+        limit: Option<u64>,
+    ) -> Result<Vec<Record>> {
         let mut select = self.select(query.condition.clone());
         query.order(&mut select);
         match limit {
@@ -79,20 +89,40 @@ impl Table {
     /// If the database fails.
     pub async fn count(&self, db: &mut dyn Reader, condition: Condition) -> Result<u64> {
         let mut select = Sql::select();
-        select.expr(Func::count(Expr::col(self.id.iden()))).from(self.table()).cond_where(condition);
-        let total = Column { name: "total", kind: Kind::Integer, nullable: false };
+        select
+            .expr(Func::count(Expr::col(self.id.iden())))
+            .from(self.table())
+            .cond_where(condition);
+        let total = Column {
+            name: "total",
+            kind: Kind::Integer,
+            nullable: false,
+        };
         let rows = db.select(&select, std::slice::from_ref(&total)).await?;
-        Ok(rows.first().and_then(|row| row.get("total")?.as_u64()).unwrap_or(0))
+        Ok(rows
+            .first()
+            .and_then(|row| row.get("total")?.as_u64())
+            .unwrap_or(0))
     }
 
     /// The record with an id, if it matches the condition; `NotFound` else, as Feathers spells it.
     ///
     /// # Errors
     /// `NotFound`, or if the database fails.
-    pub async fn get(&self, db: &mut dyn Reader, id: &Value, condition: Condition) -> Result<Record> {
-        let Ok(stored) = self.id.store(id) else { return Err(not_found(id)) };
+    pub async fn get(
+        &self,
+        db: &mut dyn Reader,
+        id: &Value,
+        condition: Condition,
+    ) -> Result<Record> {
+        let Ok(stored) = self.id.store(id) else {
+            return Err(not_found(id));
+        };
         let select = self.select(condition.add(Expr::col(self.id.iden()).eq(stored)));
-        db.select(&select, &self.columns).await?.pop().ok_or_else(|| not_found(id))
+        db.select(&select, &self.columns)
+            .await?
+            .pop()
+            .ok_or_else(|| not_found(id))
     }
 
     /// Inserts a record and returns it with every column.
@@ -111,8 +141,16 @@ impl Table {
             values.push(column.required(value)?);
             stored.insert(column.name.to_owned(), column.load(value)?);
         }
-        let sql = self.insert.get_or_init(|| self.insert_sql(tx.backend())).clone();
-        tx.execute(Statement { sql, values: Some(Values(values)), db_backend: tx.backend() }).await?;
+        let sql = self
+            .insert
+            .get_or_init(|| self.insert_sql(tx.backend()))
+            .clone();
+        tx.execute(Statement {
+            sql,
+            values: Some(Values(values)),
+            db_backend: tx.backend(),
+        })
+        .await?;
         Ok(stored)
     }
 
@@ -120,11 +158,22 @@ impl Table {
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
-    pub async fn change(&self, tx: &mut dyn Transaction, id: &Value, changes: &Record) -> Result<()> {
+    pub async fn change(
+        &self,
+        tx: &mut dyn Transaction,
+        id: &Value,
+        changes: &Record,
+    ) -> Result<()> {
         let mut update = Sql::update();
-        update.table(self.table()).and_where(Expr::col(self.id.iden()).eq(self.id.store(id)?));
+        update
+            .table(self.table())
+            .and_where(Expr::col(self.id.iden()).eq(self.id.store(id)?));
         let mut changed = false;
-        for column in self.columns.iter().filter(|column| column.name != self.id.name) {
+        for column in self
+            .columns
+            .iter()
+            .filter(|column| column.name != self.id.name)
+        {
             if let Some(value) = changes.get(column.name) {
                 update.value(column.iden(), Expr::value(column.required(value)?));
                 changed = true;
@@ -143,9 +192,14 @@ impl Table {
     pub async fn delete(&self, tx: &mut dyn Transaction, ids: &[Value]) -> Result<()> {
         // PostgreSQL takes 65,535 values a statement.
         for chunk in ids.chunks(10_000) {
-            let ids = chunk.iter().map(|id| self.id.store(id)).collect::<Result<Vec<SqlValue>>>()?;
+            let ids = chunk
+                .iter()
+                .map(|id| self.id.store(id))
+                .collect::<Result<Vec<SqlValue>>>()?;
             let mut delete = Sql::delete();
-            delete.from_table(self.table()).and_where(Expr::col(self.id.iden()).is_in(ids));
+            delete
+                .from_table(self.table())
+                .and_where(Expr::col(self.id.iden()).is_in(ids));
             tx.execute(tx.backend().build(&delete)).await?;
         }
         Ok(())
@@ -153,7 +207,11 @@ impl Table {
 
     /// Inserts a record whose id the database makes.
     async fn insert_new(&self, tx: &mut dyn Transaction, record: &Record) -> Result<Record> {
-        let others = || self.columns.iter().filter(|column| column.name != self.id.name);
+        let others = || {
+            self.columns
+                .iter()
+                .filter(|column| column.name != self.id.name)
+        };
         let values = others().map(|column| {
             let value = record.get(column.name).unwrap_or(&Value::Null);
             column.required(value).map(Expr::value)
@@ -166,7 +224,8 @@ impl Table {
             .returning(Sql::returning().columns(self.columns.iter().map(Column::iden)));
         let statement = tx.backend().build(&insert);
         let inserted = tx.query(statement, &self.columns).await?.pop();
-        inserted.ok_or_else(|| Error::general("The database stored a record without telling its id"))
+        inserted
+            .ok_or_else(|| Error::general("The database stored a record without telling its id"))
     }
 
     fn insert_sql(&self, backend: DbBackend) -> String {
@@ -180,7 +239,10 @@ impl Table {
 
     fn select(&self, condition: Condition) -> SelectStatement {
         let mut select = Sql::select();
-        select.columns(self.columns.iter().map(Column::iden)).from(self.table()).cond_where(condition);
+        select
+            .columns(self.columns.iter().map(Column::iden))
+            .from(self.table())
+            .cond_where(condition);
         select
     }
 

@@ -32,7 +32,11 @@ impl dyn Reader + '_ {
     ///
     /// # Errors
     /// If the database refuses it.
-    pub async fn select(&mut self, select: &impl StatementBuilder, columns: &[Column]) -> Result<Vec<Record>> {
+    pub async fn select(
+        &mut self,
+        select: &impl StatementBuilder,
+        columns: &[Column],
+    ) -> Result<Vec<Record>> {
         let statement = self.backend().build(select);
         self.query(statement, columns).await
     }

@@ -66,7 +66,13 @@ struct Waiting {
 impl Calls {
     /// An empty queue for a socket's calls.
     pub(super) fn new(app: Arc<App>, peers: Arc<Peers>, caller: Caller) -> Self {
-        Self(Arc::new(State { app, peers, caller, inbox: Mutex::default(), arrived: Notify::new() }))
+        Self(Arc::new(State {
+            app,
+            peers,
+            caller,
+            inbox: Mutex::default(),
+            arrived: Notify::new(),
+        }))
     }
 }
 
@@ -75,7 +81,10 @@ impl MessageHandler<Adapter, ()> for Calls {
         let reply = Reply { socket, ack_id };
         match packet {
             Packet::Str(text, None) => self.0.push(&self.0, text.as_str(), reply),
-            _ => reply.at_once(&Error::bad_request("This service takes no binary attachments"), &self.0.peers),
+            _ => reply.at_once(
+                &Error::bad_request("This service takes no binary attachments"),
+                &self.0.peers,
+            ),
         }
     }
 }
@@ -86,11 +95,16 @@ impl State {
         let mut inbox = self.lock();
         if inbox.waiting.len() >= WAITING || inbox.bytes + text.len() > budget {
             drop(inbox);
-            let refused = Error::too_many_requests("Too many calls wait on this connection; wait for answers first");
+            let refused = Error::too_many_requests(
+                "Too many calls wait on this connection; wait for answers first",
+            );
             return reply.at_once(&refused, &self.peers);
         }
         inbox.bytes += text.len();
-        inbox.waiting.push_back(Waiting { text: text.into(), reply });
+        inbox.waiting.push_back(Waiting {
+            text: text.into(),
+            reply,
+        });
         if inbox.draining {
             drop(inbox);
             self.arrived.notify_one();
@@ -155,7 +169,8 @@ impl State {
         let request = Request::read(text)?;
         let (entry, call) = request.resolve(&self.app, self.caller.clone(), turn)?;
         let answer = self.app.services.run(entry, call, &self.app.store).await?;
-        to_raw_value(&answer).map_err(|error| Error::general("The answer cannot be written").caused_by(error))
+        to_raw_value(&answer)
+            .map_err(|error| Error::general("The answer cannot be written").caused_by(error))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -201,6 +216,9 @@ impl Reply {
             Ok(answer) => ack.send(&((), answer)),
             Err(error) => ack.send(&[error]),
         };
-        matches!(sent, Err(SendError::Socket(SocketError::InternalChannelFull)))
+        matches!(
+            sent,
+            Err(SendError::Socket(SocketError::InternalChannelFull))
+        )
     }
 }

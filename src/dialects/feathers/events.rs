@@ -9,12 +9,7 @@ use serde_json::value::RawValue;
 use socketioxide::SocketIo;
 
 use super::rooms::{Adapter, EVERYBODY, STAMPED};
-use crate::core::{
-    event::Event,
-    hub::Sink,
-    identity::Identity,
-    stamp::LogId,
-};
+use crate::core::{event::Event, hub::Sink, identity::Identity, stamp::LogId};
 
 /// Emits to rooms, in `seq` order, without waiting in between, so that bursts coalesce.
 pub(super) struct Emission {
@@ -39,16 +34,34 @@ impl<'a> Frame<'a> {
     /// `None` if the event is for nobody here.
     pub(super) fn of(event: &'a Event, log: &LogId) -> Option<Self> {
         let data = event.view(&Identity::Owner)?;
-        let stamp = Stamp { seq: log.stamp(event.seq) };
-        Some(Self { name: format!("{} {}", event.source, event.name), data, stamp })
+        let stamp = Stamp {
+            seq: log.stamp(event.seq),
+        };
+        Some(Self {
+            name: format!("{} {}", event.source, event.name),
+            data,
+            stamp,
+        })
     }
 }
 
 impl Sink for Emission {
     fn deliver(&self, event: &Arc<Event>) {
-        let Some(frame) = Frame::of(event, &self.log) else { return };
+        let Some(frame) = Frame::of(event, &self.log) else {
+            return;
+        };
         // The adapter never waits and tells nothing that it has not dealt with.
-        drop(self.io.to(EVERYBODY).emit(&frame.name, frame.data).now_or_never());
-        drop(self.io.to(STAMPED).emit(&frame.name, &(frame.data, &frame.stamp)).now_or_never());
+        drop(
+            self.io
+                .to(EVERYBODY)
+                .emit(&frame.name, frame.data)
+                .now_or_never(),
+        );
+        drop(
+            self.io
+                .to(STAMPED)
+                .emit(&frame.name, &(frame.data, &frame.stamp))
+                .now_or_never(),
+        );
     }
 }

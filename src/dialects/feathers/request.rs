@@ -25,11 +25,16 @@ impl Request {
     /// # Errors
     /// `BadRequest` if it is no list that starts with a name.
     pub(super) fn read(text: &str) -> Result<Self> {
-        let unreadable = |error: serde_json::Error| Error::bad_request(format!("The call cannot be read: {error}"));
+        let unreadable = |error: serde_json::Error| {
+            Error::bad_request(format!("The call cannot be read: {error}"))
+        };
         let arguments: Vec<Value> = serde_json::from_str(text).map_err(unreadable)?;
         let mut arguments = arguments.into_iter();
         match arguments.next() {
-            Some(Value::String(name)) => Ok(Self { method: Method::parse(&name), arguments }),
+            Some(Value::String(name)) => Ok(Self {
+                method: Method::parse(&name),
+                arguments,
+            }),
             _ => Err(Error::bad_request("The event has no name")),
         }
     }
@@ -43,9 +48,17 @@ impl Request {
     ///
     /// # Errors
     /// As Feathers answers: `NotFound`, `MethodNotAllowed` or `BadRequest`.
-    pub(super) fn resolve(mut self, app: &App, caller: Caller, turn: Turn) -> Result<(&Entry, Call)> {
+    pub(super) fn resolve(
+        mut self,
+        app: &App,
+        caller: Caller,
+        turn: Turn,
+    ) -> Result<(&Entry, Call)> {
         if !self.is_call(app) {
-            return Err(Error::method_not_allowed(format!("Unknown method '{}'", self.method)));
+            return Err(Error::method_not_allowed(format!(
+                "Unknown method '{}'",
+                self.method
+            )));
         }
         let Some(Value::String(path)) = self.arguments.next() else {
             return Err(Error::not_found("Invalid service path"));
@@ -55,7 +68,9 @@ impl Request {
         let (entry, route) = app.services.find(path).ok_or_else(missing)?;
         if !entry.allows(&self.method) {
             let method = &self.method;
-            return Err(Error::method_not_allowed(format!("Method '{method}' not allowed on service '{path}'")));
+            return Err(Error::method_not_allowed(format!(
+                "Method '{method}' not allowed on service '{path}'"
+            )));
         }
         let mut call = Call::new(entry.path, self.method.clone(), caller);
         call.route = route;
@@ -68,7 +83,10 @@ impl Request {
         }
         call.query = query(self.arguments.next());
         if self.arguments.next().is_some() {
-            return Err(Error::bad_request(format!("Too many arguments for '{}' method", self.method)));
+            return Err(Error::bad_request(format!(
+                "Too many arguments for '{}' method",
+                self.method
+            )));
         }
         check_id(call.id.as_ref())?;
         Ok((entry, call))
@@ -76,11 +94,17 @@ impl Request {
 }
 
 const fn has_id(method: &Method) -> bool {
-    matches!(method, Method::Get | Method::Update | Method::Patch | Method::Remove)
+    matches!(
+        method,
+        Method::Get | Method::Update | Method::Patch | Method::Remove
+    )
 }
 
 const fn has_data(method: &Method) -> bool {
-    matches!(method, Method::Create | Method::Update | Method::Patch | Method::Custom(_))
+    matches!(
+        method,
+        Method::Create | Method::Update | Method::Patch | Method::Custom(_)
+    )
 }
 
 /// An id is a string or a number; a boolean, list or object is none.

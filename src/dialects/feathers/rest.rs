@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, header, request::Parts,
+};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tower_http::cors::{AllowHeaders, CorsLayer};
@@ -31,17 +32,30 @@ pub(in crate::dialects) struct ErrorResponse(pub(in crate::dialects) Error);
 
 impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.kind().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.kind().status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         json_response(status, serde_json::to_vec(&self.0).unwrap_or_default())
     }
 }
 
 /// What pages of other origins may do.
 pub(in crate::dialects) fn cors(config: &Config) -> CorsLayer {
-    let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> = config
+        .cors_origins
+        .iter()
+        .filter_map(|origin| origin.parse().ok())
+        .collect();
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Verb::GET, Verb::HEAD, Verb::POST, Verb::PUT, Verb::PATCH, Verb::DELETE, Verb::OPTIONS])
+        .allow_methods([
+            Verb::GET,
+            Verb::HEAD,
+            Verb::POST,
+            Verb::PUT,
+            Verb::PATCH,
+            Verb::DELETE,
+            Verb::OPTIONS,
+        ])
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(true)
 }
@@ -59,17 +73,23 @@ async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
     let (entry, route, id) = find(app, parts.uri.path())?;
     let method = method(parts, id.is_some())?;
     if !entry.allows(&method) {
-        return Err(Error::method_not_allowed(format!("Method `{method}` is not supported by this endpoint.")));
+        return Err(Error::method_not_allowed(format!(
+            "Method `{method}` is not supported by this endpoint."
+        )));
     }
-    let caller =
-        Caller { identity: Identity::Owner, provider: Some("rest"), headers: Arc::new(headers(&parts.headers)) };
+    let caller = Caller {
+        identity: Identity::Owner,
+        provider: Some("rest"),
+        headers: Arc::new(headers(&parts.headers)),
+    };
     let mut call = Call::new(entry.path, method.clone(), caller);
     call.route = route;
     call.query = query(parts.uri.query().unwrap_or_default())?;
     call.turn = Turn::default();
     call.id = id.filter(|_| !matches!(method, Method::Create | Method::Custom(_)));
     if matches!(parts.method, Verb::POST | Verb::PUT | Verb::PATCH) {
-        call.data = data(&parts.headers, read(body, app.config.max_message as usize).await?)?;
+        let body = read(body, app.config.max_message as usize).await?;
+        call.data = data(&parts.headers, &body)?;
     }
     let answer = app.services.run(entry, call, &app.store).await?;
     Ok(respond(&method, &answer))
@@ -78,7 +98,11 @@ async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
 /// The service of a path, its route parameters, and the id behind it.
 fn find<'a>(app: &'a App, path: &str) -> Result<(&'a Entry, Record, Option<Value>)> {
     let missing = || Error::not_found(format!("Path {path} not found"));
-    let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect::<Result<_>>()?;
+    let segments: Vec<_> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(decode)
+        .collect::<Result<_>>()?;
     if let Some((entry, route)) = app.services.find(&segments.join("/")) {
         return Ok((entry, route, None));
     }
@@ -89,16 +113,23 @@ fn find<'a>(app: &'a App, path: &str) -> Result<(&'a Entry, Record, Option<Value
 
 fn decode(segment: &str) -> Result<String> {
     let decoded = percent_decode_str(segment).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| Error::bad_request("The path is not UTF-8"))
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Error::bad_request("The path is not UTF-8"))
 }
 
 fn method(parts: &Parts, with_id: bool) -> Result<Method> {
-    let custom = parts.headers.get("x-service-method").filter(|_| parts.method == Verb::POST);
+    let custom = parts
+        .headers
+        .get("x-service-method")
+        .filter(|_| parts.method == Verb::POST);
     if let Some(name) = custom {
         let method = Method::parse(name.to_str().unwrap_or_default());
         return match method {
             Method::Custom(_) => Ok(method),
-            _ => Err(Error::method_not_allowed(format!("Method `{method}` is not supported by this endpoint."))),
+            _ => Err(Error::method_not_allowed(format!(
+                "Method `{method}` is not supported by this endpoint."
+            ))),
         };
     }
     match parts.method {
@@ -108,7 +139,9 @@ fn method(parts: &Parts, with_id: bool) -> Result<Method> {
         Verb::PUT => Ok(Method::Update),
         Verb::PATCH => Ok(Method::Patch),
         Verb::DELETE => Ok(Method::Remove),
-        ref other => Err(Error::method_not_allowed(format!("Method {other} not allowed"))),
+        ref other => Err(Error::method_not_allowed(format!(
+            "Method {other} not allowed"
+        ))),
     }
 }
 
@@ -117,7 +150,9 @@ fn query(text: &str) -> Result<Record> {
         return Ok(Record::new());
     }
     let config = serde_qs::Config::new().max_depth(5).use_form_encoding(true);
-    config.deserialize_str(text).map_err(|_| Error::bad_request("The query string cannot be read"))
+    config
+        .deserialize_str(text)
+        .map_err(|_| Error::bad_request("The query string cannot be read"))
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes> {
@@ -125,16 +160,21 @@ async fn read(body: Body, limit: usize) -> Result<Bytes> {
     to_bytes(body, limit).await.map_err(too_large)
 }
 
-fn data(headers: &HeaderMap, body: Bytes) -> Result<Value> {
+fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
     if body.is_empty() {
         return Ok(Value::Null);
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or("application/json");
     if kind.starts_with("application/x-www-form-urlencoded") {
-        let text = std::str::from_utf8(&body).map_err(|_| Error::bad_request("The body is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| Error::bad_request("The body is not UTF-8"))?;
         return query(text).map(Value::Object);
     }
-    serde_json::from_slice(&body).map_err(|error| Error::bad_request(format!("The body is no JSON: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| Error::bad_request(format!("The body is no JSON: {error}")))
 }
 
 fn respond(method: &Method, answer: &Value) -> Response {
@@ -153,8 +193,10 @@ fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
 /// Headers as services see them.
 fn headers(headers: &HeaderMap) -> Record {
     let pair = |(name, value): (&HeaderName, &HeaderValue)| {
-        (name.as_str().to_owned(), Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        (
+            name.as_str().to_owned(),
+            Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        )
     };
     headers.iter().map(pair).collect()
 }
-

@@ -126,7 +126,12 @@ async fn send(socket: &Socket, event: &Event, log: &LogId) {
 /// Tells a client that it must read its records anew; returns the place after which events follow.
 async fn tell(socket: &Socket, log: &LogId, reset: &Reset) -> Seq {
     let (oldest, latest) = (log.stamp(reset.oldest), log.stamp(reset.latest));
-    let told = || socket.emit("reset", &json!({"reason": reset.reason, "oldest": oldest, "latest": latest}));
+    let told = || {
+        socket.emit(
+            "reset",
+            &json!({"reason": reset.reason, "oldest": oldest, "latest": latest}),
+        )
+    };
     while is_full(&told()) && socket.connected() {
         tokio::time::sleep(PAUSE).await;
     }
@@ -134,10 +139,15 @@ async fn tell(socket: &Socket, log: &LogId, reset: &Reset) -> Seq {
 }
 
 fn emit(socket: &Socket, event: &Event, log: &LogId) -> Result<(), SendError> {
-    let Some(frame) = Frame::of(event, log) else { return Ok(()) };
+    let Some(frame) = Frame::of(event, log) else {
+        return Ok(());
+    };
     socket.emit(&frame.name, &(frame.data, &frame.stamp))
 }
 
 const fn is_full(sent: &Result<(), SendError>) -> bool {
-    matches!(sent, Err(SendError::Socket(SocketError::InternalChannelFull)))
+    matches!(
+        sent,
+        Err(SendError::Socket(SocketError::InternalChannelFull))
+    )
 }

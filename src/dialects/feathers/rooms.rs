@@ -13,7 +13,10 @@ use std::{
 
 use socketioxide::{SocketError, adapter::Emitter, extract::SocketRef, socket::Sid};
 use socketioxide_core::{
-    adapter::{BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter, errors::BroadcastError},
+    adapter::{
+        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
+        errors::BroadcastError,
+    },
     packet::Packet,
 };
 
@@ -44,18 +47,31 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
     type InitRes = ();
 
     fn new(peers: &Arc<Peers>, local: CoreLocalAdapter<E>) -> Self {
-        Self { local, peers: Arc::clone(peers) }
+        Self {
+            local,
+            peers: Arc::clone(peers),
+        }
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
         on_success();
     }
 
-    async fn broadcast(&self, packet: Packet, options: BroadcastOptions) -> Result<(), BroadcastError> {
+    async fn broadcast(
+        &self,
+        packet: Packet,
+        options: BroadcastOptions,
+    ) -> Result<(), BroadcastError> {
         for sid in self.local.sockets(options) {
-            if let Err(errors) = self.local.broadcast(packet.clone(), BroadcastOptions::new(sid)) {
+            if let Err(errors) = self
+                .local
+                .broadcast(packet.clone(), BroadcastOptions::new(sid))
+            {
                 // A closed socket is on its way out by itself.
-                if errors.iter().any(|error| matches!(error, SocketError::InternalChannelFull)) {
+                if errors
+                    .iter()
+                    .any(|error| matches!(error, SocketError::InternalChannelFull))
+                {
                     self.local.del_all(sid);
                     self.peers.cut_off(sid);
                 }

@@ -2,8 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request, middleware};
-use http::{HeaderMap, HeaderValue, Uri};
+use axum::{
+    Json, Router,
+    extract::Request,
+    middleware,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
 
@@ -15,12 +20,7 @@ use super::{
 };
 use crate::{
     App,
-    core::{
-        Record,
-        call::Caller,
-        connection::Connection,
-        identity::Identity,
-    },
+    core::{Record, call::Caller, connection::Connection, identity::Identity},
     error::Result,
 };
 
@@ -54,7 +54,12 @@ impl SocketIo {
             .build_layer();
         let (shared, everyone) = (Arc::clone(app), Arc::clone(&peers));
         let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
-            std::future::ready(admit(&shared, &everyone, &socket, auth.unwrap_or_default()))
+            std::future::ready(admit(
+                &shared,
+                &everyone,
+                &socket,
+                &auth.unwrap_or_default(),
+            ))
         };
         let shared = Arc::clone(app);
         let welcome = move |socket: Socket, TryData(auth): TryData<Handshake>| {
@@ -63,23 +68,28 @@ impl SocketIo {
         };
         io.ns("/", welcome.with(admit));
         let log = app.store.story().log.id();
-        app.store.story().hub.add_sink(Arc::new(Emission { io: io.clone(), log }));
+        app.store.story().hub.add_sink(Arc::new(Emission {
+            io: io.clone(),
+            log,
+        }));
         Self { io, layer, peers }
     }
 
     /// Puts the server in front of the other routes.
     pub(in crate::dialects) fn layer(&self, router: Router) -> Router {
         let peers = Arc::clone(&self.peers);
-        let slim = middleware::from_fn(move |request: Request, next: middleware::Next| {
+        let look = middleware::from_fn(move |request: Request, next: middleware::Next| {
             let admitted = admit_request(&peers, request);
             async move {
                 match admitted {
-                    Ok(request) => next.run(request).await,
-                    Err(response) => response,
+                    Some(request) => next.run(request).await,
+                    None => unknown_session(),
                 }
             }
         });
-        Router::new().fallback_service(tower::Layer::layer(&self.layer, router)).layer(slim)
+        Router::new()
+            .fallback_service(tower::Layer::layer(&self.layer, router))
+            .layer(look)
     }
 
     /// Ends every connection.
@@ -90,14 +100,24 @@ impl SocketIo {
 
 /// Runs before CONNECT is answered: whatever the client does after the answer finds its handlers,
 /// and a client that asks for no stamps its rooms.
-fn admit(app: &Arc<App>, peers: &Arc<Peers>, socket: &Socket, handshake: Handshake) -> Result<()> {
+fn admit(app: &Arc<App>, peers: &Arc<Peers>, socket: &Socket, handshake: &Handshake) -> Result<()> {
     let since = handshake.since()?;
     let request = socket.req_parts();
-    let on_websocket = request.uri.query().is_some_and(|query| query.contains("transport=websocket"));
-    let connection = request.extensions.get::<Connection>().filter(|_| on_websocket).cloned();
+    let on_websocket = request
+        .uri
+        .query()
+        .is_some_and(|query| query.contains("transport=websocket"));
+    let connection = request
+        .extensions
+        .get::<Connection>()
+        .filter(|_| on_websocket)
+        .cloned();
     peers.add(socket.id, connection);
-    let caller =
-        Caller { identity: Identity::Owner, provider: Some("socketio"), headers: Arc::new(record(&request.headers)) };
+    let caller = Caller {
+        identity: Identity::Owner,
+        provider: Some("socketio"),
+        headers: Arc::new(record(&request.headers)),
+    };
     socket.on_fallback(Calls::new(Arc::clone(app), Arc::clone(peers), caller));
     let peers = Arc::clone(peers);
     socket.on_disconnect(move |socket: Socket| {
@@ -113,40 +133,52 @@ fn admit(app: &Arc<App>, peers: &Arc<Peers>, socket: &Socket, handshake: Handsha
 /// Runs after CONNECT was answered.
 fn welcome(app: &Arc<App>, socket: Socket, handshake: &Handshake) {
     if let Ok(Some(since)) = handshake.since() {
-        app.tasks.spawn(resume::resume(Arc::clone(app), socket, since));
+        app.tasks
+            .spawn(resume::resume(Arc::clone(app), socket, since));
     }
 }
 
 /// Headers as services see them.
 fn record(headers: &HeaderMap) -> Record {
     let pair = |(name, value): (&http::HeaderName, &HeaderValue)| {
-        (name.as_str().to_owned(), json!(String::from_utf8_lossy(value.as_bytes())))
+        (
+            name.as_str().to_owned(),
+            json!(String::from_utf8_lossy(value.as_bytes())),
+        )
     };
     headers.iter().map(pair).collect()
 }
 
-/// Looks at each of the server's requests: refuses those of a socket that was cut off, notes
-/// upgrades, and lets go of the read buffer that headers and URI would pin for the connection's life.
-fn admit_request(peers: &Peers, request: Request) -> Result<Request, axum::response::Response> {
+/// Looks at each of the server's requests: refuses (`None`) those of a socket that was cut off,
+/// notes upgrades, and slims the rest.
+fn admit_request(peers: &Peers, request: Request) -> Option<Request> {
     if !request.uri().path().starts_with("/socket.io") {
-        return Ok(request);
+        return Some(request);
     }
     let query = |key: &str| {
         let pairs = request.uri().query().unwrap_or_default().split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+        pairs.find(|(name, _)| *name == key).map(|(_, value)| value)
     };
     if let Some(sid) = query("sid").and_then(|sid| sid.parse::<Sid>().ok()) {
         if peers.refuses(sid) {
-            let unknown = axum::Json(json!({"code": 1, "message": "Session ID unknown"}));
-            return Err(axum::response::IntoResponse::into_response((http::StatusCode::BAD_REQUEST, unknown)));
+            return None;
         }
-        if let (Some("websocket"), Some(connection)) = (query("transport"), request.extensions().get::<Connection>()) {
+        let connection = request.extensions().get::<Connection>();
+        if let (Some("websocket"), Some(connection)) = (query("transport"), connection) {
             peers.upgraded(sid, connection.clone());
         }
     }
-    Ok(slim(request))
+    Some(slim(request))
 }
 
+/// What the server says of a session that it does not know.
+fn unknown_session() -> Response {
+    let body = Json(json!({"code": 1, "message": "Session ID unknown"}));
+    (StatusCode::BAD_REQUEST, body).into_response()
+}
+
+/// Lets go of the read buffer that headers and URI would pin for the connection's life.
 fn slim(request: Request) -> Request {
     let (mut parts, body) = request.into_parts();
     parts.headers = parts
