@@ -59,6 +59,17 @@ impl Hub {
         self.lock().sinks.push(sink);
     }
 
+    /// Lets go of every sink and subscription: the daemon ends.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        let (sinks, queues) = (
+            std::mem::take(&mut state.sinks),
+            std::mem::take(&mut state.queues),
+        );
+        drop(state);
+        drop((sinks, queues));
+    }
+
     /// The place of the newest published event.
     pub fn head(&self) -> Seq {
         self.lock().head

@@ -29,6 +29,7 @@ impl Dialects {
 
 /// Builds the dialects over an app; the hub delivers to them from now on.
 pub fn build(app: &Arc<App>) -> Dialects {
+    index::recorder();
     let socket_io = feathers::SocketIo::new(app);
     let router = Router::new()
         .route("/", get(index::describe))

@@ -39,6 +39,8 @@ pub struct Store {
 
 /// What must happen, in order, when the daemon ends.
 pub struct Closing {
+    lane: Lane,
+    hub: Arc<Hub>,
     thread: JoinHandle<()>,
     pool: Pool,
     /// Held as long as the file is open.
@@ -85,14 +87,14 @@ impl Store {
             }),
             hub,
         };
-        Ok((
-            Self {
-                lane,
-                pool: pool.clone(),
-                story,
-            },
-            Closing { thread, pool, lock },
-        ))
+        let closing = Closing {
+            lane: lane.clone(),
+            hub: Arc::clone(&story.hub),
+            thread,
+            pool: pool.clone(),
+            lock,
+        };
+        Ok((Self { lane, pool, story }, closing))
     }
 
     /// `sqlite` or `postgres`.
@@ -127,14 +129,22 @@ impl Store {
 }
 
 impl Closing {
-    /// Waits until the lane has done what was submitted, and lets go of the database. Every
-    /// [`Store`] must be gone.
+    /// Waits until the lane has done what was submitted, and lets go of the database. What is
+    /// submitted later fails.
     pub async fn close(self) {
-        let Self { thread, pool, lock } = self;
+        let Self {
+            lane,
+            hub,
+            thread,
+            pool,
+            lock,
+        } = self;
+        lane.end().await;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the write lane ended in a panic");
         }
+        hub.close();
         if let Err(error) = pool.0.close().await {
             tracing::warn!(%error, "the database's connections did not close");
         }

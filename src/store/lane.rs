@@ -49,10 +49,11 @@ impl Work<'_> {
     }
 }
 
-/// The way in; cloning it is cheap. The lane ends when the last clone is gone.
+/// The way in; cloning it is cheap.
 #[derive(Clone)]
 pub struct Lane {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    /// `None` ends the lane.
+    jobs: mpsc::Sender<Option<Box<dyn Job>>>,
 }
 
 /// A writing connection.
@@ -76,7 +77,7 @@ pub struct Engine {
 }
 
 impl Lane {
-    /// Starts the lane's thread, which ends when all that was submitted is done.
+    /// Starts the lane's thread.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -104,11 +105,19 @@ impl Lane {
             result: None,
             reply,
         };
-        let entered = self.jobs.send(Box::new(job)).await;
+        let entered = self.jobs.send(Some(Box::new(job))).await;
         turn.pass();
         let closed = || Error::unavailable("The daemon is shutting down; nothing was stored");
         entered.map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Lane {
+    /// Ends the lane's thread once all that was submitted before is done.
+    pub async fn end(&self) {
+        // If nobody receives, it has ended already.
+        drop(self.jobs.send(None).await);
     }
 }
 
@@ -151,15 +160,23 @@ where
 }
 
 impl Engine {
-    fn run(mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>, runtime: &Handle) {
+    fn run(mut self, mut inbox: mpsc::Receiver<Option<Box<dyn Job>>>, runtime: &Handle) {
         let mut jobs = Vec::with_capacity(BATCH);
-        while let Some(first) = inbox.blocking_recv() {
+        let mut ended = false;
+        while !ended {
+            let Some(Some(first)) = inbox.blocking_recv() else {
+                return;
+            };
             jobs.push(first);
             while jobs.len() < BATCH {
-                let Ok(job) = inbox.try_recv() else { break };
-                jobs.push(job);
+                match inbox.try_recv() {
+                    Ok(Some(job)) => jobs.push(job),
+                    Ok(None) => ended = true,
+                    Err(_) => break,
+                }
             }
-            metrics::histogram!("roost_lane_batch_units").record(jobs.len() as f64);
+            metrics::counter!("roost_lane_batches_total").increment(1);
+            metrics::counter!("roost_lane_units_total").increment(jobs.len() as u64);
             let outcomes = runtime.block_on(self.batch(&mut jobs));
             for (job, outcome) in jobs.drain(..).zip(outcomes) {
                 job.answer(outcome);

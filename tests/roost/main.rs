@@ -1,0 +1,15 @@
+//! Roost's tests: a real daemon on a real socket in every one.
+
+#![expect(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod architecture;
+mod calls;
+mod durability;
+mod guards;
+mod hand_over;
+mod lifecycle;
+mod own_services;
+mod queries;
+mod slow_readers;
+mod support;
+mod upgrades;

@@ -1,0 +1,105 @@
+//! Services that a program adds through the public API, with hooks around them.
+
+use reqwest::Method as Verb;
+use roost::{
+    core::{
+        BoxFuture,
+        call::{Call, Method},
+    },
+    error::{Error, Result},
+    services::{Service, hooks},
+    store::Store,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    on_both_databases,
+    support::{daemon::Daemon, databases::Fresh, rest::Rest, socketio::SocketIo},
+};
+
+on_both_databases!(services_of_ones_own_with_hooks);
+
+/// Answers with what it was asked.
+struct Echo;
+
+impl Service for Echo {
+    fn methods(&self) -> Vec<Method> {
+        vec![
+            Method::Find,
+            Method::Get,
+            Method::Create,
+            Method::Custom("sum".into()),
+        ]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, _store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+        Box::pin(async move {
+            match call.method {
+                Method::Get => panic!("no record"),
+                Method::Custom(_) => Ok(json!(
+                    call.data["a"].as_i64().unwrap_or(0) + call.data["b"].as_i64().unwrap_or(0)
+                )),
+                _ => Ok(
+                    json!({"route": call.route, "data": call.data, "provider": call.caller.provider}),
+                ),
+            }
+        })
+    }
+}
+
+async fn services_of_ones_own_with_hooks(database: Fresh) {
+    let daemon = Daemon::start_with(&database, &[], |services| {
+        services
+            .add("projects/:id/echo", Echo)
+            .hook(hooks::error([], |_, error| {
+                Error::conflict(format!("hooked: {error}"))
+            }))
+            .hook(hooks::before([Method::Create], |call| {
+                call.data = json!({"before": call.data});
+                Ok(())
+            }))
+            .hook(hooks::after([Method::Create], |_, answer| {
+                answer["after"] = json!(true);
+                Ok(())
+            }));
+        services.add("panics", Echo);
+    })
+    .await;
+    let rest = Rest::new(daemon.address);
+    let answer = rest.create("projects/7/echo", &json!(1)).await;
+    assert_eq!(
+        answer,
+        json!({"route": {"id": "7"}, "data": {"before": 1}, "provider": "rest", "after": true})
+    );
+    let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
+    let sum = socket
+        .call(&json!(["sum", "/projects/7/echo/", {"a": 1, "b": 2}, {}]))
+        .await;
+    assert_eq!(sum, Ok(json!(3)));
+    let unallowed = socket
+        .call(&json!(["sum", "boards", {}, {}]))
+        .await
+        .expect_err("an error");
+    assert_eq!(
+        unallowed["message"],
+        "Method 'sum' not allowed on service 'boards'"
+    );
+    let error = socket
+        .call(&json!(["get", "panics", 1, {}]))
+        .await
+        .expect_err("an error");
+    assert_eq!(
+        (&error["code"], &error["name"]),
+        (&json!(500), &json!("GeneralError"))
+    );
+    let (status, error) = rest.send(Verb::GET, "/panics/1", None).await;
+    assert_eq!(
+        (status, &error["className"]),
+        (500, &json!("general-error"))
+    );
+    let custom = rest
+        .with_headers(Verb::POST, "/panics", &[("x-service-method", "sum")])
+        .await;
+    assert_eq!(custom, (200, json!(0)));
+    daemon.stop().await;
+}

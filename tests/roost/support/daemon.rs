@@ -1,0 +1,91 @@
+//! A daemon inside the test's process, on a free port.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use clap::Parser;
+use roost::{
+    App,
+    config::Cli,
+    serve,
+    services::{self, Services},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use super::{databases::Fresh, soon};
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its parts.
+    pub app: Arc<App>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    /// Goes last.
+    _folder: Arc<TempDir>,
+}
+
+impl Daemon {
+    /// Starts Roost's own services on a database.
+    pub async fn start(database: &Fresh) -> Self {
+        Self::start_with(database, &[], |_| {}).await
+    }
+
+    /// Starts with flags and further services.
+    pub async fn start_with(
+        database: &Fresh,
+        flags: &[&str],
+        register: impl FnOnce(&mut Services),
+    ) -> Self {
+        let arguments = [&["roost", "--database-url", &database.url], flags].concat();
+        let config = Cli::parse_from(arguments).config;
+        let mut services = Services::default();
+        services::register(&mut services);
+        register(&mut services);
+        let (app, closing) = App::open(config, services).await.expect("an open database");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = serve(vec![listener], Arc::clone(&app), closing, async {
+            drop(stopped.await);
+        });
+        #[expect(clippy::disallowed_methods, reason = "the test waits for it in stop()")]
+        let serving = tokio::spawn(serving);
+        Self {
+            address,
+            app,
+            stop,
+            serving,
+            _folder: Arc::clone(&database.folder),
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops the daemon and checks that no task outlived it.
+    pub async fn stop(self) {
+        let Self {
+            app,
+            stop,
+            serving,
+            _folder: folder,
+            ..
+        } = self;
+        let tasks = app.tasks.clone();
+        drop(app);
+        stop.send(()).expect("a daemon that still serves");
+        soon("the daemon's end", serving)
+            .await
+            .expect("a daemon that ends without panic");
+        assert!(
+            tasks.is_empty(),
+            "{} tasks outlived the daemon",
+            tasks.len()
+        );
+        drop(folder);
+    }
+}
