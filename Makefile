@@ -1,0 +1,27 @@
+# What the README names. Each works from a fresh clone.
+
+.PHONY: run test check lint bench soak
+
+# Starts the daemon; `make run ARGS="--port 4000"` passes arguments on.
+run:
+	cargo run --release --bin roost -- $(ARGS)
+
+# All tests, on every database and with every real client that can be had here; says which ran.
+test:
+	bash tests/run.sh
+
+# What a change must pass: lints and tests.
+check: lint test
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+# Prints speed and memory, beside a plain Feathers daemon in the same run.
+bench:
+	bash tests/bench.sh $(ARGS)
+
+# The long runs: kill -9 a thousand times.
+soak:
+	ROOST_KILL_ROUNDS=1000 bash tests/postgres.sh cargo test --locked --test roost durability -- --nocapture

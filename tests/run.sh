@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs every test there is, sets up what it needs, and says at the end which legs ran.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+legs=()
+finish() {
+  printf '\nLegs:\n'
+  printf '  %s\n' "${legs[@]}"
+}
+
+if [ -z "${ROOST_TEST_SET_UP:-}" ]; then
+  # Everything below runs with TEST_POSTGRES_URL set, where there is a server.
+  ROOST_TEST_SET_UP=1 exec bash tests/postgres.sh bash tests/run.sh
+fi
+
+cargo test --workspace --locked
+legs+=("Rust, SQLite: ran")
+if [ -n "${TEST_POSTGRES_URL:-}" ]; then
+  legs+=("Rust, PostgreSQL: ran")
+else
+  legs+=("Rust, PostgreSQL: SKIPPED (no server; set TEST_POSTGRES_URL)")
+fi
+
+if command -v node >/dev/null && command -v npm >/dev/null; then
+  (cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && npm test)
+  legs+=("JavaScript clients, SQLite: ran")
+  if [ -n "${TEST_POSTGRES_URL:-}" ]; then
+    legs+=("JavaScript clients, PostgreSQL: ran")
+  else
+    legs+=("JavaScript clients, PostgreSQL: SKIPPED (no server)")
+  fi
+else
+  legs+=("JavaScript clients: SKIPPED (Node.js 20 and npm are not here)")
+fi
+finish
