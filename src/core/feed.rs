@@ -78,15 +78,18 @@ impl Story {
         }
     }
 
-    /// Events after a place, from the log; a [`Reset`] if some of them were pruned.
+    /// Published events after a place, from the log; a [`Reset`] if some of them were pruned.
     ///
     /// # Errors
     /// If the log cannot be read.
     pub async fn page(&self, after: Seq) -> Result<std::result::Result<Vec<Arc<Event>>, Reset>> {
-        let page = self.log.after(after, PAGE).await?;
+        let head = self.hub.head();
+        let mut page = self.log.after(after, PAGE).await?;
+        // What is committed and not published yet is the hub's to tell: nobody reads ahead of it.
+        page.retain(|event| event.seq <= head);
         match page.first() {
             Some(first) if first.seq == after.next() => Ok(Ok(page)),
-            None if self.hub.head() <= after => Ok(Ok(page)),
+            None if head <= after => Ok(Ok(page)),
             _ => Ok(Err(self.reset("too_old").await?)),
         }
     }

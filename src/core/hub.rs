@@ -112,12 +112,7 @@ impl Hub {
     ) -> Option<Subscription> {
         let mut state = self.lock();
         let tail = state.tail(after)?;
-        let queue = Arc::new(Queue::new(
-            capacity,
-            overflow,
-            tail.after,
-            tail.events().cloned(),
-        ));
+        let queue = Arc::new(Queue::new(capacity, overflow, tail.events().cloned()));
         state.queues.push(Arc::downgrade(&queue));
         Some(Subscription::new(queue))
     }
@@ -144,7 +139,6 @@ impl State {
         let missing = usize::try_from(self.head.0 - after.0).unwrap_or(0);
         let start = self.recent.len().checked_sub(missing)?;
         Some(Tail {
-            after,
             recent: &self.recent,
             start,
         })
@@ -153,8 +147,6 @@ impl State {
 
 /// The events that a joining listener has not seen yet.
 pub struct Tail<'a> {
-    /// The place after which the listener joins.
-    pub after: Seq,
     recent: &'a VecDeque<Arc<Event>>,
     start: usize,
 }

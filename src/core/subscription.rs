@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{event::Event, stamp::Seq};
+use super::event::Event;
 
 /// What happens to a listener whose queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,6 @@ pub(super) struct Queue {
 
 struct Waiting {
     events: VecDeque<Arc<Event>>,
-    /// The newest place that the listener has; what is not after it is skipped.
-    newest: Seq,
     ended: bool,
 }
 
@@ -38,20 +36,16 @@ impl Queue {
     pub(super) fn new(
         capacity: usize,
         overflow: Overflow,
-        after: Seq,
         tail: impl Iterator<Item = Arc<Event>>,
     ) -> Self {
-        let events: VecDeque<_> = tail.collect();
-        let newest = events.back().map_or(after, |event| event.seq);
-        let waiting = Mutex::new(Waiting {
-            events,
-            newest,
+        let waiting = Waiting {
+            events: tail.collect(),
             ended: false,
-        });
+        };
         Self {
             capacity,
             overflow,
-            waiting,
+            waiting: Mutex::new(waiting),
             arrived: Notify::new(),
         }
     }
@@ -59,9 +53,6 @@ impl Queue {
     /// Adds an event; `false` once the subscription has ended.
     pub(super) fn push(&self, event: &Arc<Event>) -> bool {
         let mut waiting = self.lock();
-        if event.seq <= waiting.newest {
-            return true;
-        }
         if waiting.events.len() >= self.capacity {
             metrics::counter!("roost_subscription_overflows_total").increment(1);
             match self.overflow {
@@ -70,7 +61,6 @@ impl Queue {
             }
         }
         if !waiting.ended {
-            waiting.newest = event.seq;
             waiting.events.push_back(Arc::clone(event));
         }
         let open = !waiting.ended;
