@@ -243,3 +243,17 @@ fn a_lossy_feed_keeps_the_newest() {
         .collect();
     assert_eq!(got, (151..=250).collect::<Vec<_>>());
 }
+
+#[test]
+fn nobody_reads_ahead_of_what_is_published() {
+    // The feed overflows, reads on from the log, and finds rows there that are committed only.
+    let steps = [
+        Step::Commit(1_500),
+        Step::Publish,
+        Step::Commit(10),
+        Step::Take(3_000),
+        Step::Publish,
+    ];
+    let (got, world) = run(&steps, 10);
+    assert_eq!(got.len(), usize::try_from(world.committed).expect("a count"));
+}
