@@ -100,11 +100,11 @@ async fn stop(app: Arc<App>, dialects: Dialects, connections: &Connections) {
     // The accept loops end first: a client that comes back at once must not find half a daemon.
     app.stopping.cancel();
     app.tasks.close();
-    dialects.say_goodbye().await;
-    if timeout(app.config.drain_secs, app.tasks.wait())
-        .await
-        .is_err()
-    {
+    let drained = async {
+        dialects.say_goodbye().await;
+        app.tasks.wait().await;
+    };
+    if timeout(app.config.drain_secs, drained).await.is_err() {
         tracing::warn!("cut off connections that did not end in time");
         connections.abort_all();
         app.tasks.wait().await;

@@ -83,15 +83,7 @@ mod tests {
         );
         assert_eq!(Since::parse("now").unwrap(), Since::Now);
         assert_eq!(Since::parse("0").unwrap(), Since::Start);
-        for bad in [
-            "",
-            "7",
-            "-7",
-            "a-",
-            "a--1",
-            "a-1x",
-            "a-99999999999999999999",
-        ] {
+        for bad in ["", "7", "-7", "a-", "a-1x", "a-99999999999999999999"] {
             assert!(Since::parse(bad).is_err(), "{bad}");
         }
     }

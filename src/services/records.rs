@@ -243,15 +243,14 @@ impl Settings {
         let mut created = Vec::with_capacity(items.len());
         let mut follow = Vec::new();
         for item in items {
-            let given = self.record(item)?;
-            let mut record = given.clone();
-            self.rules.create(&mut record, work).await?;
-            let record = self.table.insert(work.tx, &record).await?;
-            follow.extend(
-                self.rules
-                    .stored(Change::Created, &record, given, work)
-                    .await?,
-            );
+            let mut given = self.record(item)?.clone();
+            self.rules.create(&mut given, work).await?;
+            let record = self.table.insert(work.tx, &given).await?;
+            let events = self
+                .rules
+                .stored(Change::Created, &record, &given, work)
+                .await?;
+            follow.extend(events);
             created.push(record);
         }
         self.answer(created, several, &write, follow, work).await

@@ -16,6 +16,7 @@ use sea_orm::{
 };
 
 use super::{
+    checkpoint::{Checkpointer, Checkpoints},
     lane::{Engine, Lane, Work, Writer},
     log::{self, SqlLog},
     pool::{self, Pool},
@@ -43,6 +44,7 @@ pub struct Closing {
     hub: Arc<Hub>,
     thread: JoinHandle<()>,
     pool: Pool,
+    checkpoints: Option<Checkpointer>,
     /// Held as long as the file is open.
     lock: Option<File>,
 }
@@ -59,8 +61,11 @@ impl Store {
         if file.is_none() {
             migrate(&connection, &clock).await?;
         }
+        let checkpoints = Arc::<Checkpoints>::default();
         let writer = match &file {
-            Some(path) => Writer::Sqlite(Sqlite::open(path, synchronous)?),
+            Some(path) => {
+                Writer::Sqlite(Sqlite::open(path, synchronous, Arc::clone(&checkpoints))?)
+            }
             None => Writer::Postgres(connection.clone()),
         };
         if let Some(path) = &file {
@@ -92,6 +97,10 @@ impl Store {
             hub: Arc::clone(&story.hub),
             thread,
             pool: pool.clone(),
+            checkpoints: file
+                .as_deref()
+                .map(|path| checkpoints.start(path))
+                .transpose()?,
             lock,
         };
         Ok((Self { lane, pool, story }, closing))
@@ -137,10 +146,15 @@ impl Closing {
             hub,
             thread,
             pool,
+            checkpoints,
             lock,
         } = self;
         lane.end().await;
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        let join = move || {
+            drop(checkpoints);
+            thread.join()
+        };
+        let joined = tokio::task::spawn_blocking(join).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the write lane ended in a panic");
         }

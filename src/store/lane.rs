@@ -7,7 +7,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, thread};
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::{DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{DatabaseConnection, TransactionTrait};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -107,9 +107,9 @@ impl Lane {
         };
         let entered = self.jobs.send(Some(Box::new(job))).await;
         turn.pass();
-        let closed = || Error::unavailable("The daemon is shutting down; nothing was stored");
-        entered.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        entered.map_err(|_| Error::unavailable("The daemon is stopping; nothing was stored"))?;
+        let unknown = |_| Error::unavailable("The daemon stopped; the write may have been stored");
+        answer.await.map_err(unknown)?
     }
 }
 
@@ -215,12 +215,11 @@ impl Engine {
         let clock = &self.clock;
         match &mut self.writer {
             Writer::Sqlite(sqlite) => {
-                sqlite.control("BEGIN IMMEDIATE")?;
+                sqlite.control("BEGIN IMMEDIATE").await?;
                 let written = fill(sqlite, jobs, self.head, now, clock, outcomes).await;
-                let committed =
-                    written.and_then(|events| sqlite.control("COMMIT").map(|()| events));
+                let committed = written.and_then(|events| sqlite.commit().map(|()| events));
                 if committed.is_err() && sqlite.in_transaction() {
-                    sqlite.control("ROLLBACK")?;
+                    sqlite.control("ROLLBACK").await?;
                 }
                 committed
             }
@@ -252,7 +251,7 @@ async fn fill(
 ) -> Result<Vec<Arc<Event>>> {
     let mut drafts = Vec::new();
     for job in jobs {
-        control(tx, "SAVEPOINT unit").await?;
+        tx.control("SAVEPOINT unit").await?;
         let mut work = Work {
             tx,
             now,
@@ -262,11 +261,11 @@ async fn fill(
         let outcome = guarded(job.as_mut(), &mut work).await;
         let published = work.drafts;
         if outcome.is_ok() {
-            control(tx, "RELEASE SAVEPOINT unit").await?;
+            tx.control("RELEASE SAVEPOINT unit").await?;
             drafts.extend(published);
         } else {
-            control(tx, "ROLLBACK TO SAVEPOINT unit").await?;
-            control(tx, "RELEASE SAVEPOINT unit").await?;
+            tx.control("ROLLBACK TO SAVEPOINT unit").await?;
+            tx.control("RELEASE SAVEPOINT unit").await?;
         }
         outcomes.push(outcome);
     }
@@ -282,12 +281,6 @@ async fn fill(
     let events: Vec<_> = drafts.into_iter().enumerate().map(number).collect();
     log::append(tx, &events).await?;
     Ok(events)
-}
-
-async fn control(tx: &mut dyn Transaction, sql: &'static str) -> Result<()> {
-    tx.execute(Statement::from_string(tx.backend(), sql))
-        .await
-        .map(drop)
 }
 
 /// Runs a unit; a panic or a wait for anything but the database fails it.

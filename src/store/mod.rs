@@ -2,6 +2,7 @@
 //!
 //! Knows tables and Feathers queries; knows neither services nor frames.
 
+pub mod checkpoint;
 pub mod columns;
 pub mod connect;
 pub mod lane;

@@ -30,6 +30,16 @@ impl Reader for Postgres {
 }
 
 impl Transaction for Postgres {
+    fn control(&mut self, sql: &'static str) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.0
+                .execute_unprepared(sql)
+                .await
+                .map(drop)
+                .map_err(convert)
+        })
+    }
+
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             let result = self.0.execute_raw(statement).await.map_err(convert)?;

@@ -3,7 +3,7 @@
 //! Statements come from SeaORM; rusqlite runs them, because crossing to a driver's thread and back
 //! for each statement costs more than the statement (docs/decisions/0002).
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{
     Connection, ErrorCode, Row, ToSql,
@@ -13,6 +13,7 @@ use sea_orm::{DbBackend, Statement, Value as SqlValue};
 use serde_json::Value;
 
 use super::{
+    checkpoint::{Checkpoints, checkpoint},
     columns::{Column, Kind, json, number},
     transaction::{Reader, Transaction},
 };
@@ -21,21 +22,21 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Pages of the write-ahead log between checkpoints: rare enough to stay out of most commits.
-const CHECKPOINT_PAGES: u32 = 16_000;
-
 /// Statements kept prepared.
 const PREPARED: usize = 256;
 
 /// The writing connection.
-pub struct Sqlite(Connection);
+pub struct Sqlite {
+    connection: Connection,
+    checkpoints: Arc<Checkpoints>,
+}
 
 impl Sqlite {
     /// Opens the file for writing.
     ///
     /// # Errors
     /// If the file cannot be opened or is no database.
-    pub fn open(path: &Path, synchronous: &str) -> Result<Self> {
+    pub fn open(path: &Path, synchronous: &str, checkpoints: Arc<Checkpoints>) -> Result<Self> {
         let connection = Connection::open(path).map_err(convert)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         connection
@@ -43,28 +44,44 @@ impl Sqlite {
             .map_err(convert)?;
         let pragmas = format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; \
-             PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+             PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
         );
         connection.execute_batch(&pragmas).map_err(convert)?;
-        Ok(Self(connection))
+        Ok(Self {
+            connection,
+            checkpoints,
+        })
     }
 
-    /// Runs a statement without values, such as `BEGIN IMMEDIATE`.
-    pub fn control(&self, sql: &'static str) -> Result<()> {
-        self.0
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute([]))
-            .map(drop)
-            .map_err(convert)
+    /// Commits, and copies the rest of the write-ahead log where that is due.
+    ///
+    /// # Errors
+    /// If nothing was committed.
+    pub fn commit(&self) -> Result<()> {
+        self.step("COMMIT")?;
+        if self.checkpoints.committed()
+            && let Err(error) = checkpoint(&self.connection)
+        {
+            tracing::warn!(%error, "a checkpoint failed; the write-ahead log grows");
+        }
+        Ok(())
     }
 
     /// Whether a transaction is open: some failures end it by themselves.
     pub fn in_transaction(&self) -> bool {
-        !self.0.is_autocommit()
+        !self.connection.is_autocommit()
+    }
+
+    fn step(&self, sql: &str) -> Result<()> {
+        let mut prepared = self.connection.prepare_cached(sql).map_err(convert)?;
+        prepared.raw_execute().map(drop).map_err(convert)
     }
 
     fn run(&self, statement: &Statement) -> Result<u64> {
-        let mut prepared = self.0.prepare_cached(&statement.sql).map_err(convert)?;
+        let mut prepared = self
+            .connection
+            .prepare_cached(&statement.sql)
+            .map_err(convert)?;
         bind(&mut prepared, statement)?;
         prepared
             .raw_execute()
@@ -73,7 +90,10 @@ impl Sqlite {
     }
 
     fn rows(&self, statement: &Statement, columns: &[Column]) -> Result<Vec<Record>> {
-        let mut prepared = self.0.prepare_cached(&statement.sql).map_err(convert)?;
+        let mut prepared = self
+            .connection
+            .prepare_cached(&statement.sql)
+            .map_err(convert)?;
         bind(&mut prepared, statement)?;
         let mut rows = prepared.raw_query();
         let mut records = Vec::new();
@@ -100,6 +120,11 @@ impl Reader for Sqlite {
 }
 
 impl Transaction for Sqlite {
+    fn control(&mut self, sql: &'static str) -> BoxFuture<'_, Result<()>> {
+        let done = self.step(sql);
+        Box::pin(std::future::ready(done))
+    }
+
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>> {
         let rows = self.run(&statement);
         Box::pin(std::future::ready(rows))

@@ -25,6 +25,9 @@ pub trait Reader: Send {
 pub trait Transaction: Reader {
     /// Runs a statement and tells how many rows it touched.
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>>;
+
+    /// Runs a statement that has no values, such as `SAVEPOINT unit`.
+    fn control(&mut self, sql: &'static str) -> BoxFuture<'_, Result<()>>;
 }
 
 impl dyn Reader + '_ {

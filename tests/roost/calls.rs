@@ -62,6 +62,7 @@ async fn keeps_records(database: Fresh) {
     daemon.stop().await;
 }
 
+#[expect(clippy::too_many_lines, reason = "tables of calls and their answers")]
 async fn answers_errors_as_feathers_does(database: Fresh) {
     let daemon = Daemon::start(&database).await;
     let rest = Rest::new(daemon.address);

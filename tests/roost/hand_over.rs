@@ -255,5 +255,8 @@ fn nobody_reads_ahead_of_what_is_published() {
         Step::Publish,
     ];
     let (got, world) = run(&steps, 10);
-    assert_eq!(got.len(), usize::try_from(world.committed).expect("a count"));
+    assert_eq!(
+        got.len(),
+        usize::try_from(world.committed).expect("a count")
+    );
 }

@@ -16,6 +16,7 @@ use socketioxide::{
 };
 use socketioxide_core::Value as Packet;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use super::{
     request::Request,
@@ -45,6 +46,8 @@ pub(super) struct Calls(Arc<State>);
 struct State {
     app: Arc<App>,
     peers: Arc<Peers>,
+    /// Holds a token while calls are being answered.
+    answering: TaskTracker,
     caller: Caller,
     /// Guards the queue between the reader, which pushes, and the one task that drains it.
     inbox: Mutex<Inbox>,
@@ -65,10 +68,16 @@ struct Waiting {
 
 impl Calls {
     /// An empty queue for a socket's calls.
-    pub(super) fn new(app: Arc<App>, peers: Arc<Peers>, caller: Caller) -> Self {
+    pub(super) fn new(
+        app: Arc<App>,
+        peers: Arc<Peers>,
+        answering: TaskTracker,
+        caller: Caller,
+    ) -> Self {
         Self(Arc::new(State {
             app,
             peers,
+            answering,
             caller,
             inbox: Mutex::default(),
             arrived: Notify::new(),
@@ -111,7 +120,11 @@ impl State {
         } else {
             inbox.draining = true;
             drop(inbox);
-            self.app.tasks.spawn(Arc::clone(this).drain());
+            let (this, answering) = (Arc::clone(this), self.answering.token());
+            self.app.tasks.spawn(async move {
+                this.drain().await;
+                drop(answering);
+            });
         }
     }
 
@@ -166,6 +179,11 @@ impl State {
     }
 
     async fn run(&self, text: &str, turn: Turn) -> Result<Box<RawValue>> {
+        if self.app.stopping.is_cancelled() {
+            return Err(Error::unavailable(
+                "The daemon is stopping; nothing was stored",
+            ));
+        }
         let request = Request::read(text)?;
         let (entry, call) = request.resolve(&self.app, self.caller.clone(), turn)?;
         let answer = self.app.services.run(entry, call, &self.app.store).await?;

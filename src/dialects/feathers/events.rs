@@ -8,12 +8,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
 
-use super::rooms::{Adapter, EVERYBODY, STAMPED};
+use super::rooms::{Adapter, EVERYBODY, Peers, STAMPED};
 use crate::core::{event::Event, hub::Sink, identity::Identity, stamp::LogId};
 
 /// Emits to rooms, in `seq` order, without waiting in between, so that bursts coalesce.
 pub(super) struct Emission {
     pub(super) io: SocketIo<Adapter>,
+    pub(super) peers: Arc<Peers>,
     pub(super) log: LogId,
 }
 
@@ -50,18 +51,19 @@ impl Sink for Emission {
         let Some(frame) = Frame::of(event, &self.log) else {
             return;
         };
+        // Gone when the daemon stops.
+        let Some(everybody) = self.io.of("/") else {
+            return;
+        };
         // The adapter never waits and tells nothing that it has not dealt with.
-        drop(
-            self.io
-                .to(EVERYBODY)
-                .emit(&frame.name, frame.data)
-                .now_or_never(),
-        );
-        drop(
-            self.io
-                .to(STAMPED)
-                .emit(&frame.name, &(frame.data, &frame.stamp))
-                .now_or_never(),
-        );
+        if self.peers.anybody(true) {
+            let arguments = (frame.data, &frame.stamp);
+            let stamped = everybody.clone().to(STAMPED);
+            drop(stamped.emit(&frame.name, &arguments).now_or_never());
+        }
+        if self.peers.anybody(false) {
+            let plain = everybody.to(EVERYBODY);
+            drop(plain.emit(&frame.name, frame.data).now_or_never());
+        }
     }
 }

@@ -7,7 +7,10 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -98,22 +101,38 @@ impl<E> DefinedAdapter for Rooms<E> {}
 
 /// The connections behind the sockets, so that one which fell behind can be ended.
 #[derive(Default)]
-pub(super) struct Peers(Mutex<HashMap<Sid, Peer>>);
+pub(super) struct Peers {
+    peers: Mutex<HashMap<Sid, Peer>>,
+    /// How many of them get no stamps, and how many do.
+    plain: AtomicUsize,
+    stamped: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Peer {
     /// The WebSocket; none while the client polls.
     connection: Option<Connection>,
+    /// Whether it gets stamps.
+    stamps: bool,
     /// Cut off while polling: its next request is refused.
     refused: bool,
 }
 
 impl Peers {
-    /// Notes a socket, and its WebSocket if it has one.
-    pub(super) fn add(&self, sid: Sid, connection: Option<Connection>) {
-        let mut peers = self.lock();
-        let peer = peers.entry(sid).or_default();
-        peer.connection = connection.or_else(|| peer.connection.take());
+    /// Notes a socket, its WebSocket if it has one, and whether it gets stamps.
+    pub(super) fn add(&self, sid: Sid, connection: Option<Connection>, stamps: bool) {
+        self.count(stamps).fetch_add(1, Ordering::Relaxed);
+        let peer = Peer {
+            connection,
+            stamps,
+            refused: false,
+        };
+        self.lock().insert(sid, peer);
+    }
+
+    /// Whether anybody listens with stamps, or without.
+    pub(super) fn anybody(&self, stamps: bool) -> bool {
+        self.count(stamps).load(Ordering::Relaxed) > 0
     }
 
     /// Notes that a polling client moves to a WebSocket.
@@ -127,11 +146,11 @@ impl Peers {
     pub(super) fn cut_off(&self, sid: Sid) {
         metrics::counter!("roost_socketio_overflows_total").increment(1);
         tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
-        let mut peers = self.lock();
-        let peer = peers.entry(sid).or_default();
-        peer.refused = true;
-        if let Some(connection) = &peer.connection {
-            connection.abort();
+        if let Some(peer) = self.lock().get_mut(&sid) {
+            peer.refused = true;
+            if let Some(connection) = &peer.connection {
+                connection.abort();
+            }
         }
     }
 
@@ -142,10 +161,16 @@ impl Peers {
 
     /// Forgets a socket that is gone.
     pub(super) fn remove(&self, sid: Sid) {
-        self.lock().remove(&sid);
+        if let Some(peer) = self.lock().remove(&sid) {
+            self.count(peer.stamps).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    const fn count(&self, stamps: bool) -> &AtomicUsize {
+        if stamps { &self.stamped } else { &self.plain }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Peer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

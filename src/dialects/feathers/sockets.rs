@@ -11,6 +11,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
+use tokio_util::task::TaskTracker;
 
 use super::{
     calls::Calls,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     App,
-    core::{Record, call::Caller, connection::Connection, identity::Identity},
+    core::{Record, call::Caller, connection::Connection, identity::Identity, stamp::Since},
     error::Result,
 };
 
@@ -35,6 +36,8 @@ pub(in crate::dialects) struct SocketIo {
     io: socketioxide::SocketIo<Adapter>,
     layer: SocketIoLayer<Adapter>,
     peers: Arc<Peers>,
+    /// Sockets whose calls are being answered.
+    answering: TaskTracker,
 }
 
 impl SocketIo {
@@ -52,27 +55,33 @@ impl SocketIo {
             .ping_interval(Duration::from_secs(25))
             .ping_timeout(Duration::from_secs(20))
             .build_layer();
-        let (shared, everyone) = (Arc::clone(app), Arc::clone(&peers));
-        let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
-            std::future::ready(admit(
-                &shared,
-                &everyone,
-                &socket,
-                &auth.unwrap_or_default(),
-            ))
+        let answering = TaskTracker::new();
+        let door = Door {
+            app: Arc::clone(app),
+            peers: Arc::clone(&peers),
+            answering: answering.clone(),
         };
         let shared = Arc::clone(app);
-        let welcome = move |socket: Socket, TryData(auth): TryData<Handshake>| {
-            welcome(&shared, socket, &auth.unwrap_or_default());
+        let welcome = move |socket: Socket| {
+            welcome(&shared, socket);
             std::future::ready(())
+        };
+        let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
+            std::future::ready(door.admit(&socket, &auth.unwrap_or_default()))
         };
         io.ns("/", welcome.with(admit));
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
             io: io.clone(),
+            peers: Arc::clone(&peers),
             log,
         }));
-        Self { io, layer, peers }
+        Self {
+            io,
+            layer,
+            peers,
+            answering,
+        }
     }
 
     /// Puts the server in front of the other routes.
@@ -92,47 +101,56 @@ impl SocketIo {
             .layer(look)
     }
 
-    /// Ends every connection.
+    /// Ends every connection once its calls are answered; new ones are refused by now.
     pub(in crate::dialects) async fn close(&self) {
+        self.answering.close();
+        self.answering.wait().await;
         self.io.close().await;
     }
 }
 
-/// Runs before CONNECT is answered: whatever the client does after the answer finds its handlers,
-/// and a client that asks for no stamps its rooms.
-fn admit(app: &Arc<App>, peers: &Arc<Peers>, socket: &Socket, handshake: &Handshake) -> Result<()> {
-    let since = handshake.since()?;
-    let request = socket.req_parts();
-    let on_websocket = request
-        .uri
-        .query()
-        .is_some_and(|query| query.contains("transport=websocket"));
-    let connection = request
-        .extensions
-        .get::<Connection>()
-        .filter(|_| on_websocket)
-        .cloned();
-    peers.add(socket.id, connection);
-    let caller = Caller {
-        identity: Identity::Owner,
-        provider: Some("socketio"),
-        headers: Arc::new(record(&request.headers)),
-    };
-    socket.on_fallback(Calls::new(Arc::clone(app), Arc::clone(peers), caller));
-    let peers = Arc::clone(peers);
-    socket.on_disconnect(move |socket: Socket| {
-        peers.remove(socket.id);
-        std::future::ready(())
-    });
-    if since.is_none() {
-        resume::join(socket);
+/// What a connecting socket is given.
+#[derive(Clone)]
+struct Door {
+    app: Arc<App>,
+    peers: Arc<Peers>,
+    answering: TaskTracker,
+}
+
+impl Door {
+    /// Runs before CONNECT is answered: whatever the client does after the answer finds its
+    /// handlers, a client that asks for no stamps its rooms, and one that does its place.
+    fn admit(&self, socket: &Socket, handshake: &Handshake) -> Result<()> {
+        let since = handshake.since()?;
+        let request = socket.req_parts();
+        let query = request.uri.query().unwrap_or_default();
+        let connection = request.extensions.get::<Connection>();
+        let connection = connection.filter(|_| query.contains("transport=websocket"));
+        self.peers
+            .add(socket.id, connection.cloned(), since.is_some());
+        let caller = Caller {
+            identity: Identity::Owner,
+            provider: Some("socketio"),
+            headers: Arc::new(record(&request.headers)),
+        };
+        let (app, peers) = (Arc::clone(&self.app), Arc::clone(&self.peers));
+        socket.on_fallback(Calls::new(app, peers, self.answering.clone(), caller));
+        let peers = Arc::clone(&self.peers);
+        socket.on_disconnect(move |socket: Socket| {
+            peers.remove(socket.id);
+            std::future::ready(())
+        });
+        match since {
+            Some(since) => drop(socket.extensions.insert(self.app.store.story().fix(since))),
+            None => resume::join(socket),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Runs after CONNECT was answered.
-fn welcome(app: &Arc<App>, socket: Socket, handshake: &Handshake) {
-    if let Ok(Some(since)) = handshake.since() {
+fn welcome(app: &Arc<App>, socket: Socket) {
+    if let Some(since) = socket.extensions.get::<Since>() {
         app.tasks
             .spawn(resume::resume(Arc::clone(app), socket, since));
     }

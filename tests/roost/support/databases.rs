@@ -30,8 +30,7 @@ pub async fn postgres() -> Option<Fresh> {
         reason = "the test run says where its server is"
     )]
     let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
-        eprintln!("SKIPPED: PostgreSQL: TEST_POSTGRES_URL is not set");
-        return None;
+        return skip("PostgreSQL: TEST_POSTGRES_URL is not set");
     };
     let admin = Database::connect(&server)
         .await
@@ -50,6 +49,12 @@ pub async fn postgres() -> Option<Fresh> {
         url: format!("{base}/{name}"),
         folder,
     })
+}
+
+#[expect(clippy::print_stderr, reason = "a leg that cannot run says so")]
+fn skip(why: &str) -> Option<Fresh> {
+    eprintln!("SKIPPED: {why}");
+    None
 }
 
 /// Makes a test of a scenario on each database.

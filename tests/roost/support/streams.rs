@@ -46,7 +46,7 @@ impl Plain {
     }
 
     /// The socket itself.
-    pub fn socket(&mut self) -> &mut WebSocketStream<MaybeTlsStream<TcpStream>> {
+    pub const fn socket(&mut self) -> &mut WebSocketStream<MaybeTlsStream<TcpStream>> {
         &mut self.0
     }
 }

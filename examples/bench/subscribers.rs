@@ -1,0 +1,232 @@
+//! Socket.IO clients that only count the messages they are told of.
+//!
+//! A thousand of them share the machine with the daemon, so they do next to nothing: all read into
+//! one buffer, look at the first bytes of each frame and skip the rest, which no library does.
+//! Source: RFC 6455, section 5.2; a server's frames are not masked.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Poll, ready},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use crate::Result;
+
+/// How an event begins that tells of a created message.
+const CREATED: &[u8] = br#"42["messages created""#;
+
+/// Engine.IO's ping.
+const PING: &[u8] = b"2";
+
+/// Frames with a mask of zeroes: Engine.IO's pong, and Socket.IO's request for the namespace.
+const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
+const CONNECT: &[u8] = &[0x81, 0x82, 0, 0, 0, 0, b'4', b'0'];
+
+/// The first byte of a whole text frame.
+const TEXT: u8 = 0x81;
+
+/// Clients that connect at the same time.
+const CONNECTING: usize = 32;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+}
+
+/// Connected clients.
+pub(crate) struct Subscribers {
+    counting: JoinSet<()>,
+    count: Arc<AtomicU64>,
+    size: usize,
+}
+
+impl Subscribers {
+    /// Connects this many.
+    pub(crate) async fn connect(address: SocketAddr, size: u32) -> Result<Self> {
+        let count = Arc::new(AtomicU64::new(0));
+        let subscribers: Vec<Subscriber> = stream::iter(0..size)
+            .map(|_| Subscriber::connect(address))
+            .buffer_unordered(CONNECTING)
+            .try_collect()
+            .await?;
+        let (mut counting, size) = (JoinSet::new(), subscribers.len());
+        for mut subscriber in subscribers {
+            let count = Arc::clone(&count);
+            counting.spawn(async move {
+                while let Ok(seen) = subscriber.read().await {
+                    count.fetch_add(seen.created, Ordering::Relaxed);
+                }
+            });
+        }
+        Ok(Self {
+            counting,
+            count,
+            size,
+        })
+    }
+
+    /// Messages that all of them were told of so far.
+    ///
+    /// # Errors
+    /// If one lost its connection: the count would be worth nothing.
+    pub(crate) fn count(&mut self) -> Result<u64> {
+        while self.counting.try_join_next().is_some() {}
+        let lost = self.size - self.counting.len();
+        if lost > 0 {
+            return Err(
+                format!("{lost} of {} subscribers lost their connections", self.size).into(),
+            );
+        }
+        Ok(self.count.load(Ordering::Relaxed))
+    }
+}
+
+struct Subscriber {
+    tcp: TcpStream,
+    frames: Frames,
+}
+
+impl Subscriber {
+    async fn connect(address: SocketAddr) -> Result<Self> {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut subscriber = Self {
+            tcp,
+            frames: Frames::default(),
+        };
+        subscriber.write(request.as_bytes())?;
+        let mut seen = subscriber.read().await?;
+        while !subscriber.frames.upgraded {
+            seen = subscriber.read().await?;
+        }
+        subscriber.write(CONNECT)?;
+        while !seen.connected {
+            seen = subscriber.read().await?;
+        }
+        Ok(subscriber)
+    }
+
+    /// Writes a few bytes, for which a socket always has room.
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        match self.tcp.try_write(bytes)? {
+            written if written == bytes.len() => Ok(()),
+            _ => Err("a few bytes could not be written".into()),
+        }
+    }
+
+    /// Reads what is there, or waits for something; answers pings.
+    async fn read(&mut self) -> Result<Seen> {
+        let seen = poll_fn(|context| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut self.tcp).poll_read(context, &mut buffer))?;
+                if buffer.filled().is_empty() {
+                    return Poll::Ready(Err("the connection was closed".into()));
+                }
+                Poll::Ready(self.frames.take(buffer.filled()))
+            })
+        });
+        let seen = seen.await?;
+        if seen.pinged {
+            self.write(PONG)?;
+        }
+        Ok(seen)
+    }
+}
+
+/// What some bytes held.
+#[derive(Default)]
+struct Seen {
+    created: u64,
+    pinged: bool,
+    connected: bool,
+}
+
+/// Where in the stream of frames a connection is.
+#[derive(Default)]
+struct Frames {
+    /// The answer to the upgrade was read to its end.
+    upgraded: bool,
+    /// The beginning of a frame, as far as it is read; before the upgrade, of the answer.
+    head: Vec<u8>,
+    /// Bytes of the frame that do not matter any more.
+    rest: usize,
+}
+
+impl Frames {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<Seen> {
+        let mut seen = Seen::default();
+        while let [first, others @ ..] = bytes {
+            if self.rest > 0 {
+                let skipped = self.rest.min(bytes.len());
+                self.rest -= skipped;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            bytes = others;
+            self.head.push(*first);
+            if !self.upgraded {
+                self.upgrade()?;
+            } else if let Some((start, length)) = payload(&self.head) {
+                let known = self.head.len() - start;
+                if known >= length.min(CREATED.len()) {
+                    self.note(start, length, &mut seen)?;
+                    self.rest = length - known;
+                    self.head.clear();
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn upgrade(&mut self) -> Result<()> {
+        if self.head.ends_with(b"\r\n\r\n") {
+            if !self.head.starts_with(b"HTTP/1.1 101") {
+                return Err(format!("no upgrade: {}", String::from_utf8_lossy(&self.head)).into());
+            }
+            self.upgraded = true;
+            self.head = Vec::with_capacity(32);
+        }
+        Ok(())
+    }
+
+    fn note(&self, start: usize, length: usize, seen: &mut Seen) -> Result<()> {
+        let payload = &self.head[start..];
+        if self.head[0] != TEXT {
+            return Err("a frame that is no text: the connection ends".into());
+        }
+        seen.created += u64::from(payload == CREATED);
+        seen.pinged |= length == 1 && payload == PING;
+        seen.connected |= payload.starts_with(b"40");
+        Ok(())
+    }
+}
+
+/// Where a frame's payload starts and how long it is, once its header is complete.
+fn payload(head: &[u8]) -> Option<(usize, usize)> {
+    match head {
+        [_, 126, high, low, ..] => Some((4, usize::from(u16::from_be_bytes([*high, *low])))),
+        [_, 127, a, b, c, d, e, f, g, h, ..] => {
+            let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+            Some((10, usize::try_from(length).unwrap_or(usize::MAX)))
+        }
+        [_, length @ ..=125, ..] => Some((2, usize::from(*length))),
+        _ => None,
+    }
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds release, installs the Feathers daemon that Roost is measured against, and measures both.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+peer=web-fixtures/bench-peer
+cargo build --release --locked --bin roost
+cargo build --release --locked --example bench
+if [ ! "$peer/node_modules/.installed" -nt "$peer/package-lock.json" ] && command -v npm >/dev/null; then
+  # better-sqlite3 is built here; without nodedir its build would fetch Node's headers.
+  node=$(readlink -f "$(command -v node)")
+  (cd "$peer" && npm_config_nodedir=$(dirname "$(dirname "$node")") npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed) ||
+    echo "bench: the Feathers daemon could not be installed; measuring Roost alone" >&2
+fi
+target/release/examples/bench "$@"

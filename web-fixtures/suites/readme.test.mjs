@@ -1,0 +1,46 @@
+// The README's snippets, run as they stand (host aside), print what the README says.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Daemon } from "../support/daemon.mjs";
+import { sqlite } from "../support/databases.mjs";
+
+const run = promisify(execFile);
+const README = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+
+/** A JavaScript block and the block of text after it. */
+const SNIPPETS = [
+  ...README.matchAll(/^### (.+)\n(?:(?!^### )[^])*?^```js\n([^]*?)^```\n\n```text\n([^]*?)^```/gm),
+];
+
+let daemon;
+let folder;
+
+before(async () => {
+  daemon = await Daemon.start(sqlite);
+  // Below this package, so that its clients are found.
+  folder = await mkdtemp(join(fileURLToPath(new URL("..", import.meta.url)), "node_modules", ".readme-"));
+});
+
+after(async () => {
+  await daemon?.stop();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+test("the README has a snippet for each JavaScript protocol", () => {
+  assert.equal(SNIPPETS.length, 3);
+});
+
+for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
+  test(`${title} prints what it says`, async () => {
+    const file = join(folder, `${index}.mjs`);
+    await writeFile(file, code.replaceAll("localhost:3030", `127.0.0.1:${daemon.port}`));
+    const { stdout } = await run(process.execPath, [file], { timeout: 20_000 });
+    assert.equal(stdout, expected);
+  });
+}

@@ -1,0 +1,30 @@
+// Waits for what must happen, with a deadline, and ends what a test left open.
+
+/** How long anything may take before the suites give up, in milliseconds. */
+export const DEADLINE = 20_000;
+
+/**
+ * The promise's value, or an error that says what did not happen in time.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {string} what what should happen
+ * @param {number} [within] milliseconds
+ * @returns {Promise<T>}
+ */
+export function soon(promise, what, within = DEADLINE) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${within} ms`)), within);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** @type {(() => unknown)[]} */
+const open = [];
+
+/** Remembers how to end something that a failing test would leave open. @param {() => unknown} end */
+export const keep = (end) => void open.push(end);
+
+/** Ends what is still open. */
+export const closeAll = () => Promise.all(open.splice(0).map((end) => end()));
