@@ -22,7 +22,7 @@ use super::sqlite::convert;
 use crate::error::{Error, Result};
 
 /// Time between looks at what was written.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_secs(1);
 
 /// Pages of the log after which it should start again (64 MiB).
 const LONG: i64 = 16_000;
