@@ -7,7 +7,6 @@ use crate::{
     core::{
         BoxFuture,
         call::{Call, Method},
-        clock::{Clock, SystemClock},
     },
     error::Result,
     store::Store,
@@ -27,7 +26,7 @@ impl Service for Health {
             let (_, head) = crate::store::log::head(&mut store.reader()).await?;
             Ok(json!({
                 "status": "ok",
-                "timestamp": SystemClock.now().millis(),
+                "timestamp": store.clock().now().millis(),
                 "version": env!("CARGO_PKG_VERSION"),
                 "database": store.kind(),
                 "seq": store.story().log.id().stamp(head),

@@ -36,6 +36,7 @@ pub struct Store {
     lane: Lane,
     pool: Pool,
     story: Story,
+    clock: SharedClock,
 }
 
 /// What must happen, in order, when the daemon ends.
@@ -79,7 +80,7 @@ impl Store {
         let engine = Engine {
             writer,
             hub: Arc::clone(&hub),
-            clock,
+            clock: Arc::clone(&clock),
             head,
         };
         let (lane, thread) = Lane::start(engine).map_err(|error| {
@@ -103,7 +104,20 @@ impl Store {
                 .transpose()?,
             lock,
         };
-        Ok((Self { lane, pool, story }, closing))
+        Ok((
+            Self {
+                lane,
+                pool,
+                story,
+                clock,
+            },
+            closing,
+        ))
+    }
+
+    /// Where moments and ids come from.
+    pub const fn clock(&self) -> &SharedClock {
+        &self.clock
     }
 
     /// `sqlite` or `postgres`.

@@ -264,3 +264,89 @@ fn members(column: &Column, operand: &Value, operator: &str, included: bool) -> 
             .add(left().is_not_null()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::columns::Kind;
+
+    fn columns() -> [Column; 3] {
+        let column = |name, kind| Column {
+            name,
+            kind,
+            nullable: true,
+        };
+        [
+            column("age", Kind::Integer),
+            column("name", Kind::Text),
+            column("at", Kind::Time),
+        ]
+    }
+
+    /// Any JSON, with the words of queries in it.
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        let key = prop_oneof![
+            Just("$in"),
+            Just("$or"),
+            Just("$and"),
+            Just("$gt"),
+            Just("$sort"),
+            Just("$limit"),
+            Just("$select"),
+            Just("age"),
+            Just("name"),
+            Just("at"),
+            Just("$like"),
+            Just("__proto__"),
+        ];
+        leaf.prop_recursive(6, 40, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((key.clone(), inner), 0..4).prop_map(|pairs| {
+                    Value::Object(
+                        pairs
+                            .into_iter()
+                            .map(|(key, value)| (key.to_owned(), value))
+                            .collect(),
+                    )
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn reads_whatever_query_comes_or_refuses_it(query in json()) {
+            let Value::Object(query) = query else { return Ok(()) };
+            if let Err(error) = Query::parse(&query, &columns()) {
+                prop_assert_eq!(error.kind().status(), 400);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_as_feathers_does() {
+        let cases = [
+            (json!(5), Some(5)),
+            (json!("7x"), Some(7)),
+            (json!(" 3 "), Some(3)),
+            (json!(2.9), Some(2)),
+            (json!(-1), None),
+            (json!("abc"), None),
+            (json!(null), None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(count(&value), expected, "{value}");
+        }
+        assert!(count(&json!(1e300)).is_some());
+    }
+}

@@ -122,3 +122,41 @@ fn query(value: Option<Value>) -> Record {
         _ => Record::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_a_call() {
+        let request = Request::read(r#"["patch","boards","b",{"name":"x"},{}]"#).unwrap();
+        assert_eq!(request.method, Method::Patch);
+        let arguments: Vec<_> = request.arguments.collect();
+        assert_eq!(
+            arguments,
+            [json!("boards"), json!("b"), json!({"name": "x"}), json!({})]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reads_whatever_comes_or_says_what_is_wrong(text in r#"[\[\]{}",:a-z0-9\\u\x00-\x1f ]{0,80}"#) {
+            match Request::read(&text) {
+                Ok(request) => prop_assert!(text.trim_start().starts_with("[\"") || !request.method.as_str().is_empty()),
+                Err(error) => prop_assert_eq!(error.kind().status(), 400),
+            }
+        }
+
+        #[test]
+        fn keeps_every_argument(name in "[a-z]{1,12}", arguments in prop::collection::vec(any::<i64>(), 0..20)) {
+            let mut call = vec![json!(name)];
+            call.extend(arguments.iter().map(|argument| json!(argument)));
+            let request = Request::read(&json!(call).to_string()).unwrap();
+            prop_assert_eq!(request.method.as_str(), name);
+            prop_assert_eq!(request.arguments.collect::<Vec<_>>(), call[1..].to_vec());
+        }
+    }
+}

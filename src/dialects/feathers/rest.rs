@@ -200,3 +200,53 @@ fn headers(headers: &HeaderMap) -> Record {
     };
     headers.iter().map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_query_strings_as_clients_write_them() {
+        let cases = [
+            ("a=1&b=x%20y+z", json!({"a": "1", "b": "x y z"})),
+            (
+                "age[$in][0]=1&age[$in][1]=2",
+                json!({"age": {"$in": ["1", "2"]}}),
+            ),
+            (
+                "$sort[z]=1&$sort[a]=-1",
+                json!({"$sort": {"z": "1", "a": "-1"}}),
+            ),
+            ("%24limit=5&a[]=1", json!({"$limit": "5", "a": ["1"]})),
+            (
+                "$or[0][a]=1&$or[1][b][$gt]=2",
+                json!({"$or": [{"a": "1"}, {"b": {"$gt": "2"}}]}),
+            ),
+        ];
+        for (text, expected) in cases {
+            let read = query(text).unwrap();
+            assert_eq!(Value::Object(read.clone()), expected, "{text}");
+            let keys = |value: &Value| value.to_string();
+            assert_eq!(keys(&Value::Object(read)), keys(&expected), "{text}: order");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_whatever_query_comes_or_refuses_it(text in "[a-c$=&%+\\[\\]0-9A-F\u{0}-\u{2ff}]{0,60}") {
+            if let Err(error) = query(&text) {
+                prop_assert_eq!(error.kind().status(), 400);
+            }
+        }
+
+        #[test]
+        fn decodes_whatever_path_comes_or_refuses_it(segment in "[a-z%0-9A-F\u{0}-\u{2ff}]{0,40}") {
+            if let Err(error) = decode(&segment) {
+                prop_assert_eq!(error.kind().status(), 400);
+            }
+        }
+    }
+}
