@@ -1,6 +1,6 @@
 //! The command line of Roost.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use roost::{
@@ -65,6 +65,7 @@ fn log(config: &Config) -> Result<(), String> {
         EnvFilter::try_new(&config.log).map_err(|error| format!("LOG cannot be read: {error}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => lines.init(),

@@ -57,15 +57,6 @@ pub struct Reset {
 }
 
 impl Story {
-    /// Turns "from now on" into the place that is now.
-    #[must_use]
-    pub fn fix(&self, since: Since) -> Since {
-        match since {
-            Since::Now => Since::After(self.log.id(), self.hub.head()),
-            since => since,
-        }
-    }
-
     /// Where a listener starts: a place in this log, or the reset that it must be told first.
     ///
     /// # Errors

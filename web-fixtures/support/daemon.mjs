@@ -25,7 +25,7 @@ export class Daemon {
 
   /**
    * @param {import("./databases.mjs").Database} database
-   * @param {{args?: string[], env?: Record<string, string>}} [options]
+   * @param {{args?: string[], env?: Record<string, string>, binary?: string}} [options]
    */
   static async start(database, options = {}) {
     const daemon = new Daemon();
@@ -75,9 +75,9 @@ export class Daemon {
   }
 
   async #run() {
-    const { args = [], env = {} } = this.#options;
+    const { args = [], env = {}, binary = BINARY } = this.#options;
     this.log = [];
-    this.#process = spawn(BINARY, ["--listen", `127.0.0.1:${this.port}`, ...args], {
+    this.#process = spawn(binary, ["--listen", `127.0.0.1:${this.port}`, ...args], {
       // Nothing else of the environment: it could hold settings.
       env: { PATH: process.env.PATH, DATABASE_URL: this.#database.url, LOG_FORMAT: "json", ...env },
       stdio: ["ignore", "ignore", "pipe"],
@@ -95,14 +95,12 @@ export class Daemon {
         const port = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
         if (port) resolve((this.port = Number(port)));
       });
-      const failed = (why) => reject(new Error([`${BINARY}: ${why}`, ...this.log].join("\n")));
+      const failed = (why) => reject(new Error([`${this.#process.spawnfile}: ${why}`, ...this.log].join("\n")));
       this.#process.once("error", (error) => failed(error.message));
       this.#process.once("close", (code) => failed(`ended with ${code} before it listened`));
     });
   }
 }
 
-/** A failure that nobody asked for; that calls are refused at the end is part of a stop. */
-const isFailure = (line) =>
-  line.includes("panicked") ||
-  (line.includes('"level":"ERROR"') && !line.includes("The daemon is shutting down"));
+/** A failure that nobody asked for. */
+const isFailure = (line) => line.includes("panicked") || line.includes('"level":"ERROR"');

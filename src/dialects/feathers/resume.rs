@@ -8,7 +8,7 @@ use socketioxide::{SendError, SocketError};
 
 use super::{
     events::Frame,
-    rooms::{EVERYBODY, STAMPED, Socket},
+    rooms::{STAMPED, Socket},
 };
 use crate::{
     App,
@@ -44,11 +44,6 @@ impl Handshake {
             Some(other) => Since::parse(&other.to_string()).map(Some),
         }
     }
-}
-
-/// Joins a client that knows nothing of stamps.
-pub(super) fn join(socket: &Socket) {
-    socket.join(EVERYBODY);
 }
 
 /// Sends a client what it missed and joins it to what comes.

@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 use super::{
     calls::Calls,
     events::Emission,
-    resume::{self, Handshake},
-    rooms::{Adapter, Peers, Socket},
+    resume::{Handshake, resume},
+    rooms::{Adapter, EVERYBODY, Peers, STAMPED, Socket},
 };
 use crate::{
     App,
@@ -141,8 +141,10 @@ impl Door {
             std::future::ready(())
         });
         match since {
-            Some(since) => drop(socket.extensions.insert(self.app.store.story().fix(since))),
-            None => resume::join(socket),
+            None => socket.join(EVERYBODY),
+            // Here, not later: what happens from now on begins before CONNECT is answered.
+            Some(Since::Now) => socket.join(STAMPED),
+            Some(missed) => drop(socket.extensions.insert(missed)),
         }
         Ok(())
     }
@@ -151,8 +153,7 @@ impl Door {
 /// Runs after CONNECT was answered.
 fn welcome(app: &Arc<App>, socket: Socket) {
     if let Some(since) = socket.extensions.get::<Since>() {
-        app.tasks
-            .spawn(resume::resume(Arc::clone(app), socket, since));
+        app.tasks.spawn(resume(Arc::clone(app), socket, since));
     }
 }
 
