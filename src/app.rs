@@ -29,6 +29,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
     pub stopping: CancellationToken,
+    /// Cancelled by the write lane if it cannot go on.
+    pub broken: CancellationToken,
 }
 
 impl App {
@@ -53,8 +55,9 @@ impl App {
             config.database_url.expose_secret(),
             config.synchronous.as_str(),
         );
-        let (store, closing) = Store::open(url, synchronous, clock).await?;
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let broken = CancellationToken::new();
+        let (store, closing) = Store::open(url, synchronous, clock, broken.clone()).await?;
         Ok((
             Arc::new(Self {
                 config,
@@ -62,6 +65,7 @@ impl App {
                 services,
                 tasks,
                 stopping,
+                broken,
             }),
             closing,
         ))

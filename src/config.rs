@@ -70,6 +70,7 @@ pub struct Config {
         env = "CORS_ORIGINS",
         value_delimiter = ',',
         default_value = "http://localhost:5173,http://localhost:5174,http://localhost:5175,http://localhost:5176",
+        value_parser = origin,
         global = true
     )]
     pub cors_origins: Vec<String>,
@@ -128,6 +129,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// An origin as browsers write it; empty for none.
+fn origin(text: &str) -> Result<String, String> {
+    let origin = text.trim().trim_end_matches('/').to_ascii_lowercase();
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    match authority {
+        Some(authority) if !authority.is_empty() && !authority.contains(['/', '*', '@']) => Ok(origin),
+        None if origin.is_empty() => Ok(origin),
+        _ => Err("an origin is a scheme, a host and a port, such as https://ui.example:8443; \"*\" would let every \
+                  web page use the daemon"
+            .to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -217,6 +233,21 @@ mod tests {
             [("localhost".to_owned(), 4000)]
         );
         assert!(addresses(&["--listen", "4000"]).is_err());
+    }
+
+    #[test]
+    fn reads_origins() {
+        assert_eq!(origin("https://UI.example/").unwrap(), "https://ui.example");
+        assert_eq!(origin("").unwrap(), "");
+        for bad in [
+            "*",
+            "ui.example",
+            "https://",
+            "https://*.example",
+            "https://ui.example/path",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

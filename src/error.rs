@@ -27,7 +27,7 @@ struct Inner {
     source: Option<Source>,
 }
 
-/// The kinds of failure that Feathers knows.
+/// The kinds of failure that Feathers knows, and `PayloadTooLarge`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Kind {

@@ -28,7 +28,6 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            tracing::error!("{message}");
             complain(&message);
             ExitCode::FAILURE
         }
@@ -56,8 +55,9 @@ async fn run(config: Config) -> Result<(), String> {
         tracing::info!("listening on http://{address}");
     }
     let shutdown = signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
-    serve(listeners, app, closing, shutdown).await;
-    Ok(())
+    serve(listeners, app, closing, shutdown)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 fn log(config: &Config) -> Result<(), String> {

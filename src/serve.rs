@@ -1,6 +1,6 @@
 //! Serves an [`App`] on listeners until it is told to stop; ends with every task.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -15,6 +15,7 @@ use crate::{
     app::App,
     config::Config,
     dialects::{self, Dialects},
+    error::Result,
     store::connect::Closing,
     stream::{Connections, Stream},
 };
@@ -49,8 +50,7 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
                     listeners.push(listener);
                 }
                 // A machine without IPv6 still has a localhost.
-                Err(error) if index > 0 && error.kind() == std::io::ErrorKind::AddrNotAvailable => {
-                }
+                Err(error) if index > 0 && error.kind() != ErrorKind::AddrInUse => {}
                 Err(error) => {
                     return Err(format!(
                         "{address} cannot be listened on: {error}. Choose another with --port or --listen."
@@ -69,13 +69,17 @@ fn loopback(port: u16) -> Vec<SocketAddr> {
     ]
 }
 
-/// Serves until `shutdown` is done, then says goodbye to every client and closes the database.
+/// Serves until `shutdown` is done or the database cannot be written any more, then says goodbye to
+/// every client and closes the database.
+///
+/// # Errors
+/// If the daemon stopped because of a failure, or the database was not closed in good order.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     app: Arc<App>,
     closing: Closing,
     shutdown: impl Future<Output = ()>,
-) {
+) -> Result<()> {
     let connections = Connections::default();
     let dialects = dialects::build(&app);
     for listener in listeners {
@@ -89,10 +93,13 @@ pub async fn serve(
     }
     app.tasks
         .spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));
-    shutdown.await;
+    tokio::select! {
+        () = shutdown => {}
+        () = app.broken.cancelled() => {}
+    }
     tracing::info!("stopping");
     stop(app, dialects, &connections).await;
-    closing.close().await;
+    closing.close().await
 }
 
 /// Drains within the deadline, then cuts off whoever is left.
@@ -107,7 +114,8 @@ async fn stop(app: Arc<App>, dialects: Dialects, connections: &Connections) {
     if timeout(app.config.drain_secs, drained).await.is_err() {
         tracing::warn!("cut off connections that did not end in time");
         connections.abort_all();
-        app.tasks.wait().await;
+        // What is left now waits for the database.
+        drop(timeout(app.config.drain_secs, app.tasks.wait()).await);
     }
 }
 

@@ -96,6 +96,7 @@ impl Drop for Stream {
             drop(self.tcp.set_zero_linger());
         }
         metrics::gauge!("roost_connections").decrement(1);
+        self.connection.note_closed();
         self.connections.lock().try_remove(self.key);
     }
 }

@@ -52,6 +52,7 @@ async fn run(config: Config) -> Result<(), String> {
         tracing::info!("listening on http://{address}");
     }
     let shutdown = signalled().map_err(|error| error.to_string())?;
-    serve(listeners, app, closing, shutdown).await;
-    Ok(())
+    serve(listeners, app, closing, shutdown)
+        .await
+        .map_err(|error| error.to_string())
 }

@@ -13,3 +13,20 @@ impl MigratorTrait for Migrator {
         vec![Box::new(m0001_spine::Migration)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_runs_in_a_transaction() {
+        for migration in Migrator::migrations() {
+            assert_eq!(
+                migration.use_transaction(),
+                Some(true),
+                "{}",
+                migration.name()
+            );
+        }
+    }
+}

@@ -12,13 +12,20 @@ pub struct Timestamp(DateTime<Utc>);
 impl Timestamp {
     /// Rounds a moment down to the millisecond.
     pub fn new(moment: DateTime<Utc>) -> Self {
-        Self(moment.trunc_subsecs(3))
+        // A leap second is the last millisecond of its minute.
+        let nanosecond = moment.nanosecond().min(999_999_999);
+        Self(
+            moment
+                .with_nanosecond(nanosecond)
+                .unwrap_or(moment)
+                .trunc_subsecs(3),
+        )
     }
 
     /// Reads any RFC 3339 text, or a date alone (midnight UTC); `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-            return Some(Self::new(moment.to_utc()));
+            return Some(Self::new(moment.to_utc())).filter(|time| time.is_writable());
         }
         let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
         Some(Self::new(date.and_hms_opt(0, 0, 0)?.and_utc()))
@@ -27,7 +34,12 @@ impl Timestamp {
     /// Reads milliseconds since 1970; `None` outside the years that RFC 3339 can write.
     pub fn from_millis(millis: i64) -> Option<Self> {
         let moment = DateTime::from_timestamp_millis(millis)?;
-        (0..=9999).contains(&moment.year()).then_some(Self(moment))
+        Some(Self(moment)).filter(|time| time.is_writable())
+    }
+
+    /// Whether RFC 3339 has a form for the year.
+    fn is_writable(self) -> bool {
+        (0..=9999).contains(&self.0.year())
     }
 
     /// Milliseconds since 1970.
@@ -98,6 +110,14 @@ mod tests {
             Timestamp::parse("2026-11-21").unwrap().to_string(),
             "2026-11-21T00:00:00.000Z"
         );
-        assert_eq!(Timestamp::parse("yesterday"), None);
+        let leap = Timestamp::parse("2016-12-31T23:59:60Z").unwrap();
+        assert_eq!(leap.to_string(), "2016-12-31T23:59:59.999Z");
+        for bad in [
+            "yesterday",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00+14:00",
+        ] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
     }
 }

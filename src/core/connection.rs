@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-/// A handle on an accepted connection: aborts it, and knows since when its bytes are unsent.
+/// A handle on an accepted connection: aborts it, and knows since when the peer takes no bytes.
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<State>);
 
@@ -20,6 +20,7 @@ struct State {
     peer: SocketAddr,
     local: SocketAddr,
     aborted: AtomicBool,
+    closed: AtomicBool,
     /// Milliseconds on the process's clock since a write was refused; 0 while none is.
     unsent_since: AtomicU64,
     /// Woken by [`Connection::abort`]; registered by the stream that this handle belongs to.
@@ -34,6 +35,7 @@ impl Connection {
             peer,
             local,
             aborted: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             unsent_since: AtomicU64::new(0),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
@@ -62,6 +64,16 @@ impl Connection {
         self.0.aborted.load(Ordering::Acquire)
     }
 
+    /// Notes that the stream is gone.
+    pub fn note_closed(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the stream is gone.
+    pub fn closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
+    }
+
     /// How long bytes have been waiting that the peer does not take.
     pub fn unsent_for(&self) -> Option<Duration> {
         match self.0.unsent_since.load(Ordering::Relaxed) {
@@ -70,6 +82,11 @@ impl Connection {
                 process_millis().saturating_sub(since),
             )),
         }
+    }
+
+    /// Whether the last write was taken.
+    pub fn takes_bytes(&self) -> bool {
+        self.unsent_for().is_none()
     }
 
     /// Notes whether the last write was taken.

@@ -113,6 +113,7 @@ impl Hub {
         let mut state = self.lock();
         let tail = state.tail(after)?;
         let queue = Arc::new(Queue::new(capacity, overflow, tail.events().cloned()));
+        state.queues.retain(|queue| queue.strong_count() > 0);
         state.queues.push(Arc::downgrade(&queue));
         Some(Subscription::new(queue))
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::identity::Identity;
 
 /// One thing that an event concerns: `session:<id>`, `task:<id>`, `board:<id>`, …
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Topic(String);
 
 impl Topic {
@@ -26,20 +27,6 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Topics as the log keeps them: one text, separated by line feeds, which no id contains.
-pub fn join_topics(topics: &[Topic]) -> String {
-    topics
-        .iter()
-        .map(|topic| topic.0.as_str())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// Reads what [`join_topics`] wrote.
-pub fn split_topics(text: &str) -> Vec<Topic> {
-    text.lines().map(|topic| Topic(topic.to_owned())).collect()
 }
 
 /// Who may see an event: the ids at writing; membership is looked up at delivery and at replay.

@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 
 use super::event::Event;
 
+/// About how many bytes of events may wait for one listener.
+const BYTES: usize = 4 << 20;
+
 /// What happens to a listener whose queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
@@ -29,7 +32,21 @@ pub(super) struct Queue {
 
 struct Waiting {
     events: VecDeque<Arc<Event>>,
+    bytes: usize,
     ended: bool,
+}
+
+impl Waiting {
+    /// One event may be as heavy as it likes.
+    fn is_heavy(&self) -> bool {
+        self.bytes > BYTES && self.events.len() > 1
+    }
+
+    fn pop_front(&mut self) -> Option<Arc<Event>> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.weight();
+        Some(event)
+    }
 }
 
 impl Queue {
@@ -38,8 +55,10 @@ impl Queue {
         overflow: Overflow,
         tail: impl Iterator<Item = Arc<Event>>,
     ) -> Self {
+        let events: VecDeque<_> = tail.collect();
         let waiting = Waiting {
-            events: tail.collect(),
+            bytes: events.iter().map(|event| event.weight()).sum(),
+            events,
             ended: false,
         };
         Self {
@@ -53,15 +72,18 @@ impl Queue {
     /// Adds an event; `false` once the subscription has ended.
     pub(super) fn push(&self, event: &Arc<Event>) -> bool {
         let mut waiting = self.lock();
-        if waiting.events.len() >= self.capacity {
+        waiting.bytes += event.weight();
+        waiting.events.push_back(Arc::clone(event));
+        while waiting.events.len() > self.capacity || waiting.is_heavy() {
             metrics::counter!("roost_subscription_overflows_total").increment(1);
             match self.overflow {
-                Overflow::DropOldest => drop(waiting.events.pop_front()),
-                Overflow::End => waiting.ended = true,
+                Overflow::DropOldest => drop(waiting.pop_front()),
+                Overflow::End => {
+                    waiting.events.pop_back();
+                    waiting.ended = true;
+                    break;
+                }
             }
-        }
-        if !waiting.ended {
-            waiting.events.push_back(Arc::clone(event));
         }
         let open = !waiting.ended;
         drop(waiting);
@@ -100,6 +122,6 @@ impl Subscription {
 
     /// The next event, if one waits.
     pub fn take(&self) -> Option<Arc<Event>> {
-        self.queue.lock().events.pop_front()
+        self.queue.lock().pop_front()
     }
 }

@@ -62,6 +62,9 @@ fn check(
 
 fn host_is_ours(config: &Config, host: &str, local: Option<IpAddr>) -> bool {
     let name = without_port(host);
+    if name.is_empty() {
+        return false;
+    }
     is_loopback(name)
         || name.parse::<IpAddr>().is_ok_and(|ip| Some(ip) == local)
         || config
@@ -71,6 +74,9 @@ fn host_is_ours(config: &Config, host: &str, local: Option<IpAddr>) -> bool {
 }
 
 fn origin_is_ours(config: &Config, origin: &str, host: &str) -> bool {
+    if origin.is_empty() {
+        return false;
+    }
     if config
         .cors_origins
         .iter()
@@ -109,7 +115,14 @@ mod tests {
     use crate::config::Cli;
 
     fn verdict(host: &str, origin: Option<&str>) -> bool {
-        let config = Cli::parse_from(["roost", "--allowed-hosts", "roost.example"]).config;
+        let config = Cli::parse_from([
+            "roost",
+            "--allowed-hosts",
+            "roost.example,",
+            "--cors-origins",
+            "",
+        ])
+        .config;
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {

@@ -61,7 +61,9 @@ fn refuse(upgrading: bool, path: &str) -> Response {
     let error = if upgrading {
         Error::forbidden(format!("There is no stream at /ws/{path}"))
     } else {
-        Error::not_found(format!("Path /ws/{path} not found"))
+        Error::not_found(format!(
+            "/ws/{path} speaks WebSocket, if it is a stream at all"
+        ))
     };
     ErrorResponse(error).into_response()
 }
@@ -129,12 +131,13 @@ impl Dialect for Mgx {
         }
     }
 
-    fn heartbeat(&self) -> Option<(Duration, Message)> {
+    fn silence(&self) -> Option<Duration> {
+        Some(self.silence)
+    }
+
+    fn heartbeat(&self) -> Message {
         let timestamp = self.opened.elapsed().as_secs_f64();
-        Some((
-            self.silence,
-            Message::text(json!({"type": "heartbeat", "timestamp": timestamp}).to_string()),
-        ))
+        Message::text(json!({"type": "heartbeat", "timestamp": timestamp}).to_string())
     }
 }
 

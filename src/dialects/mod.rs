@@ -32,9 +32,9 @@ pub fn build(app: &Arc<App>) -> Dialects {
     index::recorder();
     let socket_io = feathers::SocketIo::new(app);
     let router = Router::new()
-        .route("/", get(index::describe))
-        .route("/events", get(sse::events))
-        .route("/metrics", get(index::metrics))
+        .route("/", get(index::describe).fallback(feathers::rest))
+        .route("/events", get(sse::events).fallback(feathers::rest))
+        .route("/metrics", get(index::metrics).fallback(feathers::rest))
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))

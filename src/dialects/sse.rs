@@ -72,7 +72,8 @@ async fn open(
     }
     let last = headers
         .get("last-event-id")
-        .map(|id| id.to_str().unwrap_or_default());
+        .map(|id| id.to_str().unwrap_or("?"))
+        .filter(|id| !id.is_empty());
     let since = last
         .or_else(|| query.get("since").map(String::as_str))
         .map_or(Ok(Since::Now), Since::parse)?;

@@ -25,8 +25,11 @@ pub(super) trait Dialect: Send {
     /// Frames an item of the story; `None` if this connection does not carry it.
     fn frame(&self, item: &Item) -> Option<Message>;
 
-    /// What an idle connection is sent, and after which silence; `None` for nothing.
-    fn heartbeat(&self) -> Option<(Duration, Message)>;
+    /// After which silence an idle connection is sent a heartbeat; `None` for never.
+    fn silence(&self) -> Option<Duration>;
+
+    /// What it is sent then.
+    fn heartbeat(&self) -> Message;
 }
 
 /// A frame from the client.
@@ -56,24 +59,21 @@ pub(super) async fn run(
     let limit = app.config.stall_secs;
     let mut sent = Instant::now();
     let ending = loop {
-        let heartbeat = dialect.heartbeat();
-        let due = heartbeat.as_ref().map(|(silence, _)| sent + *silence);
+        let due = dialect.silence().map(|silence| sent + silence);
         let mut wave = Vec::new();
         tokio::select! {
-            () = app.stopping.cancelled() => break Some((1012, "the daemon stops")),
-            frame = frames.next() => match received(frame, &mut dialect) {
-                Ok(Step::Ignore) => {}
-                Ok(Step::Close(code, reason)) => break Some((code, reason)),
-                Err(Gone) => break None,
+            () = app.stopping.cancelled() => break Ending::Close(1012, "the daemon stops"),
+            frame = frames.next() => if let Err(ending) = received(frame, &mut dialect) {
+                break ending;
             },
             item = feed.next() => match item {
                 Ok(item) => wave.extend(dialect.frame(&item)),
                 Err(error) => {
                     tracing::error!(%error, "a stream could not be read");
-                    break Some((1011, "the log could not be read; come back"));
+                    break Ending::Close(1011, "the log could not be read; come back");
                 }
             },
-            () = sleep_until(due.unwrap_or(sent)), if due.is_some() => wave.extend(heartbeat.map(|(_, message)| message)),
+            () = sleep_until(due.unwrap_or(sent)), if due.is_some() => wave.push(dialect.heartbeat()),
         }
         while wave.len() < GATHER {
             let Some(item) = feed.take() else { break };
@@ -82,34 +82,55 @@ pub(super) async fn run(
         if !wave.is_empty() {
             sent = Instant::now();
             if !matches!(timeout(limit, send(&mut sink, wave)).await, Ok(Ok(()))) {
-                break None;
+                break Ending::Gone;
             }
         }
     };
-    if let Some((code, reason)) = ending {
-        let close = Message::Close(Some(CloseFrame {
-            code,
-            reason: reason.into(),
-        }));
-        // The peer may be gone or deaf; then there is nobody to tell.
-        drop(timeout(Duration::from_secs(1), sink.send(close)).await);
-    }
+    // The peer may be gone or deaf; then there is nobody to tell.
+    let farewell = async {
+        match ending {
+            Ending::Close(code, reason) => {
+                let frame = CloseFrame {
+                    code,
+                    reason: reason.into(),
+                };
+                drop(sink.send(Message::Close(Some(frame))).await);
+            }
+            // The answer to the peer's close frame waits to be flushed.
+            Ending::Closed => drop(sink.close().await),
+            Ending::Gone => {}
+        }
+    };
+    drop(timeout(Duration::from_secs(1), farewell).await);
 }
 
-struct Gone;
+/// How a connection ends.
+enum Ending {
+    /// With a code and a reason of ours.
+    Close(u16, &'static str),
+    /// The peer closed it.
+    Closed,
+    /// The peer is not there any more.
+    Gone,
+}
 
 fn received(
     frame: Option<Result<Message, axum::Error>>,
     dialect: &mut impl Dialect,
-) -> Result<Step, Gone> {
-    match frame {
-        Some(Ok(Message::Text(text))) => Ok(dialect.receive(Inbound::Text(&text))),
-        Some(Ok(Message::Binary(bytes))) => Ok(dialect.receive(Inbound::Binary(&bytes))),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Step::Ignore),
+) -> Result<(), Ending> {
+    let step = match frame {
+        Some(Ok(Message::Text(text))) => dialect.receive(Inbound::Text(&text)),
+        Some(Ok(Message::Binary(bytes))) => dialect.receive(Inbound::Binary(&bytes)),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Step::Ignore,
+        Some(Ok(Message::Close(_))) => return Err(Ending::Closed),
         Some(Err(error)) if error.to_string().contains("too long") => {
-            Ok(Step::Close(1009, "the message is too big"))
+            Step::Close(1009, "the message is too big")
         }
-        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Gone),
+        Some(Err(_)) | None => return Err(Ending::Gone),
+    };
+    match step {
+        Step::Ignore => Ok(()),
+        Step::Close(code, reason) => Err(Ending::Close(code, reason)),
     }
 }
 

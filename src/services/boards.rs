@@ -1,12 +1,12 @@
 //! `boards`: what a team looks at together. Their sessions are kept in a link table.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use entities::{board_sessions, boards};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sea_orm::{
     Order,
-    sea_query::{Condition, Expr, ExprTrait, Func, OnConflict, Query},
+    sea_query::{Condition, Expr, ExprTrait, IntoCondition, OnConflict, Query},
 };
 use serde_json::{Value, json};
 
@@ -18,12 +18,7 @@ use super::{
 use crate::{
     core::{BoxFuture, Record, event::Draft},
     error::{Error, Result},
-    store::{
-        columns::{Column, Kind},
-        lane::Work,
-        table::Table,
-        transaction::Reader,
-    },
+    store::{columns::Column, lane::Work, table::Table, transaction::Reader},
 };
 
 /// Where `sessions` stands on the wire, when all fields before it are there.
@@ -43,6 +38,9 @@ pub fn service() -> Records {
         .rules(Boards)
         .build()
 }
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<boards::Entity>("board_id"));
+static LINKS: LazyLock<Table> = LazyLock::new(|| Table::of::<board_sessions::Entity>("session_id"));
 
 struct Boards;
 
@@ -90,6 +88,10 @@ impl Rules for Boards {
 
     fn update_replaces(&self) -> bool {
         false
+    }
+
+    fn leaves_out_nulls(&self) -> bool {
+        true
     }
 
     fn render<'a>(
@@ -156,7 +158,10 @@ async fn replace_sessions(board: &str, sessions: &Value, work: &mut Work<'_>) ->
 
 /// Adds sessions at a board's end, those that it lacks.
 async fn link(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()> {
-    let end = end(board, work).await?;
+    let of_board = Expr::col(board_sessions::Column::BoardId)
+        .eq(board)
+        .into_condition();
+    let end = LINKS.next(work.tx, "position", of_board).await?;
     for (session, position) in sessions.iter().zip(end..) {
         let mut insert = Query::insert();
         insert
@@ -173,35 +178,13 @@ async fn link(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()>
     Ok(())
 }
 
-/// The place after a board's last session.
-async fn end(board: &str, work: &mut Work<'_>) -> Result<i64> {
-    let mut select = Query::select();
-    select
-        .expr(Func::max(Expr::col(board_sessions::Column::Position)))
-        .from(board_sessions::Entity)
-        .and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
-    let last = [Column {
-        name: "last",
-        kind: Kind::Integer,
-        nullable: true,
-    }];
-    let rows = work
-        .tx
-        .query(work.tx.backend().build(&select), &last)
-        .await?;
-    Ok(rows
-        .first()
-        .and_then(|row| row.get("last")?.as_i64())
-        .map_or(0, |last| last + 1))
-}
-
 /// The event that tells everybody what a board holds now.
 async fn patched(board: &str, work: &mut Work<'_>) -> Result<Draft> {
-    let table = Table::of::<boards::Entity>("board_id");
     let mut changes = Record::new();
     changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
-    table.change(work.tx, &json!(board), &changes).await?;
-    let mut boards = [table.get(work.tx, &json!(board), Condition::all()).await?];
+    TABLE.change(work.tx, &json!(board), &changes).await?;
+    let mut boards = [TABLE.get(work.tx, &json!(board), Condition::all()).await?];
+    leave_out_nulls(&mut boards);
     render(work.tx, &mut boards).await?;
     let [record] = boards;
     Scope::everyone([("board", Some(board))]).draft("boards", "patched", &Value::Object(record))
@@ -221,7 +204,6 @@ async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
             .or_default()
             .push(Value::String(session));
     }
-    leave_out_nulls(boards);
     for board in boards {
         let held = text(board, "board_id")
             .and_then(|id| sessions.remove(id))

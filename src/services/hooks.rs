@@ -1,8 +1,7 @@
 //! What runs around a service's methods.
 //!
-//! A hook that writes before its call's turn in the lane would break the order of a connection's
-//! writes only if it passed the turn itself; what runs after `next` runs after the commit and
-//! changes the caller's answer only.
+//! What runs before `next` runs before the call enters the write lane, in the order of the
+//! connection's calls; what runs after it runs after the commit and changes the caller's answer only.
 
 use std::sync::Arc;
 

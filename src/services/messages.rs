@@ -1,23 +1,21 @@
 //! `messages`: what was said in a session, ordered by `index`.
 
+use std::sync::LazyLock;
+
 use entities::messages;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
 use serde_json::{Value, json};
 
 use super::{
     records::Records,
     rules::{Rules, Scope},
-    values::{fill, keep, leave_out_nulls, one_of, plain_id, text},
+    values::{fill, keep, one_of, plain_id, text},
 };
 use crate::{
-    core::{BoxFuture, Record, call::Method},
+    core::{Record, call::Method},
     error::{Error, Result},
-    store::{
-        columns::{Column, Kind},
-        lane::Work,
-        transaction::Reader,
-    },
+    store::{lane::Work, table::Table},
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
@@ -37,6 +35,8 @@ pub fn service() -> Records {
         .rules(Messages)
         .build()
 }
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<messages::Entity>("message_id"));
 
 struct Messages;
 
@@ -60,31 +60,28 @@ impl Rules for Messages {
             fill(message, "content", || json!(""));
             fill(message, "content_preview", || json!(""));
             if message.get("index").is_none_or(Value::is_null) {
-                message.insert("index".to_owned(), json!(next_index(work, &session).await?));
+                let of_session = Expr::col(messages::Column::SessionId)
+                    .eq(session)
+                    .into_condition();
+                let next = TABLE.next(work.tx, "index", of_session).await?;
+                message.insert("index".to_owned(), json!(next));
             }
-            one_of(message, "role", &ROLES)?;
-            one_of(message, "type", &TYPES)
+            check(message)
         }
         .boxed_local()
     }
 
     fn change(&self, _current: &Record, changes: &mut Record, _work: &Work<'_>) -> Result<()> {
         keep(changes, &["session_id"]);
-        one_of(changes, "role", &ROLES)?;
-        one_of(changes, "type", &TYPES)
+        check(changes)
     }
 
     fn update_replaces(&self) -> bool {
         false
     }
 
-    fn render<'a>(
-        &'a self,
-        _db: &'a mut dyn Reader,
-        records: &'a mut [Record],
-    ) -> BoxFuture<'a, Result<()>> {
-        leave_out_nulls(records);
-        Box::pin(std::future::ready(Ok(())))
+    fn leaves_out_nulls(&self) -> bool {
+        true
     }
 
     fn scope(&self, message: &Record) -> Option<Scope> {
@@ -95,22 +92,17 @@ impl Rules for Messages {
     }
 }
 
-/// The index after the session's last message.
-async fn next_index(work: &mut Work<'_>, session: &str) -> Result<i64> {
-    let mut select = Query::select();
-    select
-        .expr(Func::max(Expr::col(messages::Column::Index)))
-        .from(messages::Entity)
-        .and_where(Expr::col(messages::Column::SessionId).eq(session));
-    let last = [Column {
-        name: "last",
-        kind: Kind::Integer,
-        nullable: true,
-    }];
-    let statement = work.tx.backend().build(&select);
-    let rows = work.tx.query(statement, &last).await?;
-    Ok(rows
-        .first()
-        .and_then(|row| row.get("last")?.as_i64())
-        .map_or(0, |last| last + 1))
+/// Checks the fields that are there.
+fn check(message: &Record) -> Result<()> {
+    plain_id(message, "task_id")?;
+    one_of(message, "role", &ROLES)?;
+    one_of(message, "type", &TYPES)?;
+    let index = message.get("index").and_then(Value::as_i64);
+    // Larger ones JavaScript cannot count.
+    if index.is_some_and(|index| !(0..1 << 53).contains(&index)) {
+        return Err(Error::bad_request(
+            "`index` must be from 0 to 9007199254740991",
+        ));
+    }
+    Ok(())
 }

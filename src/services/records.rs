@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     registry::Service,
     rules::{Change, Plain, Rules, Scope},
+    values::leave_out_nulls,
 };
 use crate::{
     core::{
@@ -24,6 +25,7 @@ use crate::{
         lane::Work,
         query::Query,
         table::{Table, not_found},
+        transaction::Reader,
     },
 };
 
@@ -47,7 +49,12 @@ struct Settings {
     searchable: Vec<Column>,
     refuses_unknown: bool,
     rules: Box<dyn Rules>,
+    methods: Vec<(Method, Handler)>,
 }
+
+/// A method of a service's own.
+type Handler =
+    Box<dyn for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync>;
 
 /// Builds a [`Records`] service.
 pub struct Builder(Settings);
@@ -66,6 +73,7 @@ impl Records {
             searchable,
             refuses_unknown: false,
             rules,
+            methods: Vec::new(),
         })
     }
 }
@@ -114,6 +122,19 @@ impl Builder {
         self
     }
 
+    /// Adds a method of the service's own. What it writes it writes through [`Store::write`], and
+    /// publishes there, under whatever event name it likes.
+    #[must_use]
+    pub fn method<H>(mut self, name: &'static str, handler: H) -> Self
+    where
+        H: for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync + 'static,
+    {
+        self.0
+            .methods
+            .push((Method::Custom(name.into()), Box::new(handler)));
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Records {
         Records(Arc::new(self.0))
@@ -122,10 +143,19 @@ impl Builder {
 
 impl Service for Records {
     fn methods(&self) -> Vec<Method> {
-        Method::STANDARD.to_vec()
+        let own = self.0.methods.iter().map(|(method, _)| method.clone());
+        Method::STANDARD.into_iter().chain(own).collect()
     }
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+        let own = self
+            .0
+            .methods
+            .iter()
+            .find(|(method, _)| *method == call.method);
+        if let Some((_, handler)) = own {
+            return handler(call, store);
+        }
         Box::pin(async move {
             let query = Query::parse(&call.query, &self.0.searchable)?;
             match call.method {
@@ -196,7 +226,7 @@ impl Settings {
             Some(0) => Vec::new(),
             _ => self.table.find(db, &query, limit).await?,
         };
-        self.rules.render(db, &mut records).await?;
+        self.render(db, &mut records).await?;
         let full = limit.is_some_and(|limit| records.len() as u64 >= limit) || query.skip > 0;
         let data = records
             .into_iter()
@@ -221,7 +251,7 @@ impl Settings {
             .as_ref()
             .ok_or_else(|| not_found(&json!("undefined")))?;
         let mut records = [self.table.get(db, id, query.condition.clone()).await?];
-        self.rules.render(db, &mut records).await?;
+        self.render(db, &mut records).await?;
         let [record] = records;
         Ok(self.pick(record, &query))
     }
@@ -371,7 +401,7 @@ impl Settings {
             .iter()
             .map(|record| self.rules.scope(record))
             .collect();
-        self.rules.render(work.tx, &mut records).await?;
+        self.render(work.tx, &mut records).await?;
         let mut answer = Vec::with_capacity(records.len());
         for (record, scope) in records.into_iter().zip(scopes) {
             let record = self.pick(record, &write.query);
@@ -382,7 +412,8 @@ impl Settings {
             }
             answer.push(record);
         }
-        for draft in follow {
+        for mut draft in follow {
+            draft.actor.get_or_insert_with(|| write.actor.clone());
             work.publish(draft);
         }
         Ok(if several {
@@ -390,6 +421,13 @@ impl Settings {
         } else {
             answer.pop().unwrap_or_default()
         })
+    }
+
+    async fn render(&self, db: &mut dyn Reader, records: &mut [Record]) -> Result<()> {
+        if self.rules.leaves_out_nulls() {
+            leave_out_nulls(records);
+        }
+        self.rules.render(db, records).await
     }
 
     fn pick(&self, mut record: Record, query: &Query) -> Value {

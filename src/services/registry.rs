@@ -11,7 +11,7 @@ use crate::{
         BoxFuture, Record,
         call::{Call, Method},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     store::Store,
 };
 
@@ -22,8 +22,8 @@ pub trait Service: Send + Sync + 'static {
 
     /// Answers a call to one of them.
     ///
-    /// A method that writes must pass the call's turn, which [`Store::write`] does; one that only
-    /// reads has had it passed.
+    /// A method that writes passes the call's turn, which [`Store::write`] does; `find` and `get` have
+    /// had it passed; a custom method that only reads may pass it at once.
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>>;
 }
 
@@ -173,7 +173,8 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 
 /// Logs a failure that is the daemon's, once.
 fn report(path: &str, error: &Error) {
-    if error.kind().status() >= 500 {
+    // The lane has logged what it could not commit.
+    if error.kind().status() >= 500 && error.kind() != Kind::Unavailable {
         let cause = std::error::Error::source(error);
         tracing::error!(service = path, %error, cause = cause.map(tracing::field::display), "a call failed");
     }

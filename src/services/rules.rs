@@ -106,7 +106,12 @@ pub trait Rules: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Adds to records what is not in their rows, and drops what the wire leaves out.
+    /// Whether records go out without their empty fields; else those are null.
+    fn leaves_out_nulls(&self) -> bool {
+        false
+    }
+
+    /// Adds to records what is not in their rows.
     fn render<'a>(
         &'a self,
         db: &'a mut dyn Reader,

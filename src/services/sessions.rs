@@ -8,12 +8,12 @@ use super::{
     boards,
     records::Records,
     rules::{Change, Rules, Scope},
-    values::{fill, keep, leave_out_nulls, one_of, plain_id, text},
+    values::{fill, keep, one_of, plain_id, text},
 };
 use crate::{
-    core::{BoxFuture, Record, call::Method, event::Draft},
-    error::Result,
-    store::{lane::Work, transaction::Reader},
+    core::{Record, call::Method, event::Draft},
+    error::{Error, Result},
+    store::lane::Work,
 };
 
 const STATUSES: [&str; 5] = [
@@ -33,6 +33,28 @@ pub fn service() -> Records {
         .build()
 }
 
+/// A field that holds an object, and the keys that clients read in it without a guard.
+type Shape = (&'static str, fn() -> Value);
+
+/// All of them.
+const OBJECTS: [Shape; 3] = [
+    (
+        "repo",
+        || json!({"cwd": working_folder(), "managed_worktree": false}),
+    ),
+    (
+        "git_state",
+        || json!({"ref": "main", "base_sha": "", "current_sha": ""}),
+    ),
+    (
+        "genealogy",
+        || json!({"parent_session_id": null, "forked_from_session_id": null, "children": []}),
+    ),
+];
+
+/// Fields that hold lists.
+const LISTS: [&str; 2] = ["concepts", "tasks"];
+
 struct Sessions;
 
 impl Rules for Sessions {
@@ -49,19 +71,9 @@ impl Rules for Sessions {
             fill(session, "agent", || json!("claude-code"));
             fill(session, "created_at", || now.clone());
             session.insert("last_updated".to_owned(), now);
-            complete(
-                session,
-                "repo",
-                json!({"cwd": working_folder(), "managed_worktree": false}),
-            );
-            complete(
-                session,
-                "git_state",
-                json!({"ref": "main", "base_sha": "", "current_sha": ""}),
-            );
-            let genealogy =
-                json!({"parent_session_id": null, "forked_from_session_id": null, "children": []});
-            complete(session, "genealogy", genealogy);
+            for (name, defaults) in OBJECTS {
+                complete(session, name, defaults());
+            }
             fill(session, "concepts", || json!([]));
             fill(session, "tasks", || json!([]));
             fill(session, "message_count", || json!(0));
@@ -74,6 +86,12 @@ impl Rules for Sessions {
     fn change(&self, _current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(changes, &["agent", "created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
+        shapes(changes)?;
+        for (name, defaults) in OBJECTS {
+            if changes.contains_key(name) {
+                complete(changes, name, defaults());
+            }
+        }
         one_of(changes, "status", &STATUSES)
     }
 
@@ -101,18 +119,33 @@ impl Rules for Sessions {
         false
     }
 
-    fn render<'a>(
-        &'a self,
-        _db: &'a mut dyn Reader,
-        records: &'a mut [Record],
-    ) -> BoxFuture<'a, Result<()>> {
-        leave_out_nulls(records);
-        Box::pin(std::future::ready(Ok(())))
+    fn leaves_out_nulls(&self) -> bool {
+        true
     }
 
     fn scope(&self, session: &Record) -> Option<Scope> {
         Some(Scope::everyone([("session", text(session, "session_id"))]))
     }
+}
+
+/// Refuses objects and lists that are none: one bad record would blank every viewer's page.
+fn shapes(session: &Record) -> Result<()> {
+    let wrong =
+        |name: &str, fits: fn(&Value) -> bool| session.get(name).is_some_and(|value| !fits(value));
+    let objects = OBJECTS.iter().map(|(name, _)| *name);
+    if let Some(name) = objects
+        .into_iter()
+        .find(|name| wrong(name, |value| value.is_object() || value.is_null()))
+    {
+        return Err(Error::bad_request(format!("`{name}` must be an object")));
+    }
+    if let Some(name) = LISTS
+        .into_iter()
+        .find(|name| wrong(name, |value| value.is_array() || value.is_null()))
+    {
+        return Err(Error::bad_request(format!("`{name}` must be a list")));
+    }
+    Ok(())
 }
 
 /// Gives an object field the keys that it lacks: clients read them without a guard.

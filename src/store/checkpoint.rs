@@ -50,7 +50,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If the file cannot be opened or the system gives no thread.
-    pub fn start(self: &Arc<Self>, path: &Path) -> Result<Checkpointer> {
+    pub fn start(self: &Arc<Self>, path: &Path) -> Result<CheckpointThread> {
         let connection = Connection::open(path).map_err(convert)?;
         connection.busy_timeout(Duration::ZERO).map_err(convert)?;
         let (stop, stopped) = channel();
@@ -59,7 +59,7 @@ impl Checkpoints {
             .name("checkpoint".into())
             .spawn(move || this.run(&connection, &stopped))
             .map_err(|error| Error::general("A thread could not be started").caused_by(error))?;
-        Ok(Checkpointer {
+        Ok(CheckpointThread {
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -89,12 +89,12 @@ impl Checkpoints {
 }
 
 /// The thread; dropping this ends it and waits for its end.
-pub struct Checkpointer {
+pub struct CheckpointThread {
     stop: Option<Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-impl Drop for Checkpointer {
+impl Drop for CheckpointThread {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -5,26 +5,29 @@ use std::sync::Arc;
 use entities::{events, log_head};
 use sea_orm::{
     DbBackend, Statement, Value as SqlValue,
-    sea_query::{Expr, ExprTrait, InsertStatement, Order, Query},
+    sea_query::{Expr, ExprTrait, Func, InsertStatement, Order, Query},
 };
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    columns::Column,
+    columns::{Column, Kind},
     pool::Pool,
     transaction::{Reader, Transaction},
 };
 use crate::{
     core::{
         BoxFuture, Record,
-        clock::Timestamp,
+        clock::{SharedClock, Timestamp},
         event::{Draft, Event, Level, View},
         feed::Log,
-        scope::{Audience, join_topics, split_topics},
+        scope::Audience,
         stamp::{LogId, Seq},
     },
     error::{Error, Result},
 };
+
+/// About how many bytes of events are read at once.
+const PAGE_BYTES: i64 = 4 << 20;
 
 /// Rows in one statement: SQLite runs a prepared row faster than it parses a long statement,
 /// PostgreSQL counts round trips.
@@ -63,6 +66,20 @@ pub async fn lock_head(tx: &mut dyn Transaction) -> Result<Seq> {
     Ok(read_head(&rows)?.1)
 }
 
+/// Gives the log another id: stamps of the one before are answered with a reset.
+pub async fn renew(tx: &mut dyn Transaction, clock: &SharedClock) -> Result<()> {
+    let mut update = Query::update();
+    update
+        .table(log_head::Entity)
+        .value(log_head::Column::LogId, new_id(clock));
+    tx.execute(tx.backend().build(&update)).await.map(drop)
+}
+
+/// An id for a new log.
+pub fn new_id(clock: &SharedClock) -> String {
+    clock.random_id().simple().to_string()[..8].to_owned()
+}
+
 /// Which log this is, and its newest event.
 pub async fn head(db: &mut dyn Reader) -> Result<(LogId, Seq)> {
     let statement = Statement::from_string(db.backend(), "SELECT log_id, seq FROM log_head");
@@ -70,8 +87,9 @@ pub async fn head(db: &mut dyn Reader) -> Result<(LogId, Seq)> {
     read_head(&rows)
 }
 
-/// Up to `limit` events after a place, in order.
+/// Up to `limit` events after a place, in order; fewer where they are large.
 pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<Arc<Event>>> {
+    let limit = fitting(db, after, limit).await?;
     let mut select = Query::select();
     let columns = Column::all::<events::Entity>();
     select
@@ -79,11 +97,36 @@ pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<A
         .from(events::Entity)
         .and_where(Expr::col(events::Column::Seq).gt(after.0))
         .order_by(events::Column::Seq, Order::Asc)
-        .limit(limit as u64);
+        .limit(limit);
     let rows = db.select(&select, &columns).await?;
     rows.into_iter()
         .map(|row| event(row).map(Arc::new))
         .collect()
+}
+
+/// How many of the next events are read at once: at least one, and about [`PAGE_BYTES`].
+async fn fitting(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<u64> {
+    let length = Func::cust("octet_length").arg(Expr::col(events::Column::Data));
+    let mut select = Query::select();
+    select
+        .expr(Expr::expr(length).cast_as("bigint"))
+        .from(events::Entity)
+        .and_where(Expr::col(events::Column::Seq).gt(after.0))
+        .order_by(events::Column::Seq, Order::Asc)
+        .limit(limit as u64);
+    let size = Column {
+        name: "size",
+        kind: Kind::Integer,
+        nullable: false,
+    };
+    let rows = db.select(&select, std::slice::from_ref(&size)).await?;
+    let mut budget = PAGE_BYTES;
+    let fits = rows.iter().take_while(|row| {
+        let fits = budget > 0;
+        budget -= row.get("size").and_then(Value::as_i64).unwrap_or(0);
+        fits
+    });
+    Ok(fits.count() as u64)
 }
 
 /// The log as feeds read it.
@@ -156,15 +199,18 @@ fn row(event: &Event) -> Result<[SqlValue; 12]> {
         SqlValue::String(event.actor.clone()),
         SqlValue::String(event.correlation_id.clone()),
         text(audience),
-        text(join_topics(&event.topics)),
+        text(serde_json::to_string(&event.topics).map_err(unwritable)?),
         SqlValue::String(event.message.clone()),
         text(data),
     ])
 }
 
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::general("An event could not be written").caused_by(error)
+}
+
 /// One view as it is; several as two lists of the same length.
 fn views_to_text(views: &[View]) -> Result<(String, String)> {
-    let unwritable = |error| Error::general("An event could not be written").caused_by(error);
     if let [View { audience, data }] = views {
         return Ok((
             serde_json::to_string(audience).map_err(unwritable)?,
@@ -213,7 +259,7 @@ fn event(mut row: Record) -> Result<Event> {
             level: Level::parse(&text("level")?)?,
             actor: text("actor"),
             correlation_id: text("correlation_id"),
-            topics: split_topics(&text("topics")?),
+            topics: serde_json::from_str(&text("topics")?).ok()?,
             message: text("message"),
             views: views_from_text(&text("audience")?, text("data")?).ok()?,
         };

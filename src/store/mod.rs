@@ -5,6 +5,8 @@
 pub mod checkpoint;
 pub mod columns;
 pub mod connect;
+mod database;
+pub mod engine;
 pub mod lane;
 pub mod log;
 pub mod pool;

@@ -94,12 +94,22 @@ pub fn convert(error: DbErr) -> Error {
         {
             unreachable_database()
         }
-        _ if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) => {
-            unreachable_database()
-        }
+        Some("55P03" | "40001" | "40P01") => Error::unavailable("The database is busy; try again"),
+        None if is_unreachable(&error) => unreachable_database(),
         _ => Error::general("The database failed; the daemon's log says more"),
     };
     spelled.caused_by(error)
+}
+
+/// Whether it is the connection that failed, not the statement.
+fn is_unreachable(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            cause.as_database_error().is_none()
+        }
+        _ => false,
+    }
 }
 
 fn unreachable_database() -> Error {

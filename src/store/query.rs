@@ -3,13 +3,15 @@
 //! Source: docs/protocols/feathers.md, "Queries" (the common query syntax of Feathers 5). Text is
 //! read as the column's kind, so REST's strings find integers, booleans and times.
 
+use std::cell::Cell;
+
 use sea_orm::{
     Order, Value as SqlValue,
-    sea_query::{Condition, Expr, ExprTrait, NullOrdering, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait, Func, LikeExpr, NullOrdering, SelectStatement},
 };
 use serde_json::{Value, json};
 
-use super::columns::Column;
+use super::columns::{Column, Kind};
 use crate::{
     core::Record,
     error::{Error, Result},
@@ -17,6 +19,12 @@ use crate::{
 
 /// How deep `$or` and `$and` may nest.
 const DEPTH: usize = 5;
+
+/// Conditions in a query: each nests one level deeper in SQL, and SQLite goes 1,000 deep.
+const CONDITIONS: usize = 250;
+
+/// Values in a query: SQLite takes 32,766.
+const VALUES: usize = 10_000;
 
 /// A parsed query.
 #[derive(Clone, Debug)]
@@ -46,7 +54,11 @@ impl Query {
             skip: 0,
             select: None,
         };
-        let reader = Reader { columns };
+        let reader = Reader {
+            columns,
+            conditions: Cell::new(CONDITIONS),
+            values: Cell::new(VALUES),
+        };
         for (key, value) in query {
             match key.as_str() {
                 "$limit" => parsed.limit = count(value),
@@ -103,6 +115,17 @@ fn count(value: &Value) -> Option<u64> {
 
 struct Reader<'a> {
     columns: &'a [Column],
+    /// How many conditions and values may still come.
+    conditions: Cell<usize>,
+    values: Cell<usize>,
+}
+
+/// Takes from a budget.
+fn spend(budget: &Cell<usize>, count: usize, what: &str, most: usize) -> Result<()> {
+    let left = budget.get().checked_sub(count);
+    let left = left.ok_or_else(|| Error::bad_request(format!("A query may have {most} {what}")))?;
+    budget.set(left);
+    Ok(())
 }
 
 impl Reader<'_> {
@@ -145,17 +168,18 @@ impl Reader<'_> {
                 "{key} must be a list of queries"
             )));
         };
+        spend(&self.conditions, parts.len(), "conditions", CONDITIONS)?;
         if depth > DEPTH {
             return Err(Error::bad_request(format!(
                 "$or and $and may nest {DEPTH} deep"
             )));
         }
-        let empty = if key == "$or" {
+        // An empty $or is no condition.
+        let empty = if key == "$or" && !parts.is_empty() {
             Condition::any()
         } else {
             Condition::all()
         };
-        // An empty $or is no condition.
         parts
             .iter()
             .try_fold(empty, |group, part| Ok(group.add(self.part(part, depth)?)))
@@ -180,6 +204,12 @@ impl Reader<'_> {
 
     fn property(&self, name: &str, value: &Value) -> Result<Condition> {
         let column = self.column(name)?;
+        let (conditions, values) = match value {
+            Value::Object(operators) => (operators.len(), operators.values().map(size).sum()),
+            _ => (1, 1),
+        };
+        spend(&self.conditions, conditions, "conditions", CONDITIONS)?;
+        spend(&self.values, values, "values", VALUES)?;
         match value {
             Value::Object(operators) => {
                 operators
@@ -191,6 +221,11 @@ impl Reader<'_> {
             _ => Ok(Condition::all().add(equals(column, value)?)),
         }
     }
+}
+
+/// How many values an operand holds.
+fn size(operand: &Value) -> usize {
+    operand.as_array().map_or(1, Vec::len)
 }
 
 fn unknown_operator(operator: &str, holder: &Record) -> Error {
@@ -211,10 +246,13 @@ fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) ->
     let left = || Expr::col(column.iden());
     let stored = || column.store(operand);
     let pattern = || match operand {
-        Value::String(pattern) => Ok(pattern.clone()),
-        _ => Err(Error::bad_request(format!(
-            "{operator} takes a text with % and _"
-        ))),
+        Value::String(pattern) if column.kind == Kind::Text && !pattern.contains('\0') => {
+            Ok(LikeExpr::new(pattern.clone()).escape('\\'))
+        }
+        _ => {
+            let text = format!("{operator} looks into texts: it takes one with % and _");
+            Err(Error::bad_request(text))
+        }
     };
     let expression = match operator {
         "$in" => return members(column, operand, operator, true),
@@ -227,8 +265,11 @@ fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) ->
         "$gte" => left().gte(stored()?),
         "$like" => left().like(pattern()?),
         "$notlike" => left().not_like(pattern()?),
+        // Letters of ASCII only, as SQLite's lower() knows no other.
         "$ilike" => {
-            Expr::expr(sea_orm::sea_query::Func::lower(left())).like(pattern()?.to_lowercase())
+            pattern()?;
+            let pattern = operand.as_str().unwrap_or_default().to_ascii_lowercase();
+            Expr::expr(Func::lower(left())).like(LikeExpr::new(pattern).escape('\\'))
         }
         _ => return Err(unknown_operator(operator, holder)),
     };
@@ -270,7 +311,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::columns::Kind;
 
     fn columns() -> [Column; 3] {
         let column = |name, kind| Column {

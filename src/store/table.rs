@@ -72,7 +72,7 @@ impl Table {
         let mut select = self.select(query.condition.clone());
         query.order(&mut select);
         match limit {
-            Some(limit) => drop(select.limit(limit)),
+            Some(limit) => drop(select.limit(Ord::min(limit, i64::MAX as u64))),
             // SQLite knows no offset without a limit.
             None if query.skip > 0 => drop(select.limit(i64::MAX as u64)),
             None => {}
@@ -123,6 +123,31 @@ impl Table {
             .await?
             .pop()
             .ok_or_else(|| not_found(id))
+    }
+
+    /// The number after the largest in a column of the records that match; 0 if there is none.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next(
+        &self,
+        db: &mut dyn Reader,
+        column: &str,
+        condition: Condition,
+    ) -> Result<i64> {
+        let mut select = Sql::select();
+        select
+            .expr(Func::max(Expr::col(Alias::new(column))))
+            .from(self.table())
+            .cond_where(condition);
+        let last = Column {
+            name: "last",
+            kind: Kind::Integer,
+            nullable: true,
+        };
+        let rows = db.select(&select, std::slice::from_ref(&last)).await?;
+        let last = rows.first().and_then(|row| row.get("last")?.as_i64());
+        Ok(last.map_or(0, |last| last.saturating_add(1)))
     }
 
     /// Inserts a record and returns it with every column.

@@ -3,24 +3,23 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::{
-    SendError, SocketError,
+    SendError,
     extract::AckSender,
     handler::{FromMessageParts, MessageHandler},
     socket::Socket as IoSocket,
 };
 use socketioxide_core::Value as Packet;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::{
     request::Request,
-    rooms::{Adapter, Peers},
+    rooms::{Adapter, PAUSE, Peers, is_full, when_there_is_room},
 };
 use crate::{
     App,
@@ -34,8 +33,8 @@ const UNDER_WAY: usize = 128;
 /// Calls of one socket that may wait; more are refused.
 const WAITING: usize = 16_384;
 
-/// Time between looks at a socket whose queue is full.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Reads of one socket under way at a time: their answers may be large.
+const READING: usize = 16;
 
 type Socket = Arc<IoSocket<Adapter>>;
 
@@ -52,6 +51,7 @@ struct State {
     /// Guards the queue between the reader, which pushes, and the one task that drains it.
     inbox: Mutex<Inbox>,
     arrived: Notify,
+    reading: Semaphore,
 }
 
 #[derive(Default)]
@@ -81,6 +81,7 @@ impl Calls {
             caller,
             inbox: Mutex::default(),
             arrived: Notify::new(),
+            reading: Semaphore::new(READING),
         }))
     }
 }
@@ -172,10 +173,18 @@ impl State {
     }
 
     async fn answer(&self, waiting: Waiting, turn: Turn) {
-        let outcome = self.run(&waiting.text, turn.clone()).await;
+        let Waiting { text, reply } = waiting;
+        let budget = self.app.config.max_message as usize;
+        // Who takes no answers gets no more of them made.
+        while !self.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let outcome = self.run(&text, turn.clone()).await;
         // Whatever kind of call it was, the next one may start now.
         turn.pass();
-        waiting.reply.send(outcome).await;
+        let bytes = outcome.as_ref().map_or(0, |answer| answer.get().len());
+        self.peers.answered(reply.socket.id, bytes);
+        when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
     }
 
     async fn run(&self, text: &str, turn: Turn) -> Result<Box<RawValue>> {
@@ -186,9 +195,15 @@ impl State {
         }
         let request = Request::read(text)?;
         let (entry, call) = request.resolve(&self.app, self.caller.clone(), turn)?;
+        let reading = if call.method.reads() {
+            self.reading.acquire().await.ok()
+        } else {
+            None
+        };
         let answer = self.app.services.run(entry, call, &self.app.store).await?;
-        to_raw_value(&answer)
-            .map_err(|error| Error::general("The answer cannot be written").caused_by(error))
+        drop(reading);
+        let unwritable = |error| Error::general("The answer cannot be written").caused_by(error);
+        to_raw_value(&answer).map_err(unwritable)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -209,34 +224,23 @@ struct Reply {
 }
 
 impl Reply {
-    /// Answers as soon as the socket's queue has room: an answer is never dropped.
-    async fn send(self, outcome: Result<Box<RawValue>>) {
-        while self.is_full(&outcome) && self.socket.connected() {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
     /// Answers now, or ends the connection: a call without an answer would hang for ever.
     fn at_once(&self, error: &Error, peers: &Peers) {
-        if self.is_full(&Err(error.clone())) {
+        if is_full(&self.send(&Err(error.clone()))) {
             peers.cut_off(self.socket.id);
         }
     }
 
-    /// Tries to answer; `true` if the queue was full.
-    fn is_full(&self, outcome: &Result<Box<RawValue>>) -> bool {
+    /// Tries to answer.
+    fn send(&self, outcome: &Result<Box<RawValue>>) -> Result<(), SendError> {
         if self.ack_id.is_none() {
-            return false;
+            return Ok(());
         }
         let mut nothing = Packet::Str("".into(), None);
         let Ok(ack) = AckSender::from_message_parts(&self.socket, &mut nothing, &self.ack_id);
-        let sent = match outcome {
+        match outcome {
             Ok(answer) => ack.send(&((), answer)),
             Err(error) => ack.send(&[error]),
-        };
-        matches!(
-            sent,
-            Err(SendError::Socket(SocketError::InternalChannelFull))
-        )
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Services over REST: verbs are methods, paths are services, query strings are queries.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -12,6 +12,7 @@ use http::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use tokio::time::timeout;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use crate::{
@@ -21,11 +22,13 @@ use crate::{
         Record,
         call::{Call, Caller, Method},
         identity::Identity,
-        turn::Turn,
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     services::registry::Entry,
 };
+
+/// Time that a body has to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An error as REST answers it.
 pub(in crate::dialects) struct ErrorResponse(pub(in crate::dialects) Error);
@@ -43,6 +46,7 @@ pub(in crate::dialects) fn cors(config: &Config) -> CorsLayer {
     let origins: Vec<HeaderValue> = config
         .cors_origins
         .iter()
+        .filter(|origin| !origin.is_empty())
         .filter_map(|origin| origin.parse().ok())
         .collect();
     CorsLayer::new()
@@ -85,7 +89,6 @@ async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
     let mut call = Call::new(entry.path, method.clone(), caller);
     call.route = route;
     call.query = query(parts.uri.query().unwrap_or_default())?;
-    call.turn = Turn::default();
     call.id = id.filter(|_| !matches!(method, Method::Create | Method::Custom(_)));
     if matches!(parts.method, Verb::POST | Verb::PUT | Verb::PATCH) {
         let body = read(body, app.config.max_message as usize).await?;
@@ -146,18 +149,23 @@ fn method(parts: &Parts, with_id: bool) -> Result<Method> {
 }
 
 fn query(text: &str) -> Result<Record> {
-    if text.is_empty() {
+    let pairs: Vec<_> = text.split('&').filter(|pair| !pair.is_empty()).collect();
+    if pairs.is_empty() {
         return Ok(Record::new());
     }
     let config = serde_qs::Config::new().max_depth(5).use_form_encoding(true);
     config
-        .deserialize_str(text)
+        .deserialize_str(&pairs.join("&"))
         .map_err(|_| Error::bad_request("The query string cannot be read"))
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes> {
+    let slow = |_| Error::new(Kind::Timeout, "The body did not come in time");
     let too_large = |_| Error::payload_too_large(format!("The body is larger than {limit} bytes"));
-    to_bytes(body, limit).await.map_err(too_large)
+    timeout(BODY_TIMEOUT, to_bytes(body, limit))
+        .await
+        .map_err(slow)?
+        .map_err(too_large)
 }
 
 fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
@@ -179,9 +187,19 @@ fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
 
 fn respond(method: &Method, answer: &Value) -> Response {
     match (method, answer) {
-        (_, Value::Null) => StatusCode::NO_CONTENT.into_response(),
+        (_, answer) if is_falsy(answer) => StatusCode::NO_CONTENT.into_response(),
         (Method::Create, _) => json_response(StatusCode::CREATED, answer.to_string().into_bytes()),
         _ => json_response(StatusCode::OK, answer.to_string().into_bytes()),
+    }
+}
+
+/// What JavaScript takes for nothing.
+fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
     }
 }
 
@@ -191,7 +209,7 @@ fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
 }
 
 /// Headers as services see them.
-fn headers(headers: &HeaderMap) -> Record {
+pub(super) fn headers(headers: &HeaderMap) -> Record {
     let pair = |(name, value): (&HeaderName, &HeaderValue)| {
         (
             name.as_str().to_owned(),

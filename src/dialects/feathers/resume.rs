@@ -1,14 +1,14 @@
 //! A client that was away: first what it missed, then what comes, without gap or duplicate.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use socketioxide::{SendError, SocketError};
+use socketioxide::SendError;
 
 use super::{
     events::Frame,
-    rooms::{STAMPED, Socket},
+    rooms::{PAUSE, STAMPED, Socket, is_full, when_there_is_room},
 };
 use crate::{
     App,
@@ -22,9 +22,6 @@ use crate::{
 
 /// Events that may be handed over at once when a client goes live; more are paged from the log.
 const HAND_OVER: usize = 512;
-
-/// Time between looks at a socket whose queue is full.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a client says at the handshake.
 #[derive(Default, Deserialize)]
@@ -72,7 +69,7 @@ async fn replay(app: &App, socket: &Socket, since: &Since, log: &LogId) -> Resul
             Joined::Behind => match story.page(cursor).await? {
                 Ok(page) => {
                     for event in page {
-                        send(socket, &event, log).await;
+                        when_there_is_room(socket, || emit(socket, &event, log)).await;
                         cursor = event.seq;
                     }
                 }
@@ -111,25 +108,11 @@ fn go_live(app: &App, socket: &Socket, cursor: Seq, log: &LogId) -> Joined {
     joined.unwrap_or(Joined::Behind)
 }
 
-/// Emits an event as soon as the socket's queue has room.
-async fn send(socket: &Socket, event: &Event, log: &LogId) {
-    while is_full(&emit(socket, event, log)) && socket.connected() {
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 /// Tells a client that it must read its records anew; returns the place after which events follow.
 async fn tell(socket: &Socket, log: &LogId, reset: &Reset) -> Seq {
     let (oldest, latest) = (log.stamp(reset.oldest), log.stamp(reset.latest));
-    let told = || {
-        socket.emit(
-            "reset",
-            &json!({"reason": reset.reason, "oldest": oldest, "latest": latest}),
-        )
-    };
-    while is_full(&told()) && socket.connected() {
-        tokio::time::sleep(PAUSE).await;
-    }
+    let text = json!({"reason": reset.reason, "oldest": oldest, "latest": latest});
+    when_there_is_room(socket, || socket.emit("reset", &text)).await;
     reset.latest
 }
 
@@ -138,11 +121,4 @@ fn emit(socket: &Socket, event: &Event, log: &LogId) -> Result<(), SendError> {
         return Ok(());
     };
     socket.emit(&frame.name, &(frame.data, &frame.stamp))
-}
-
-const fn is_full(sent: &Result<(), SendError>) -> bool {
-    matches!(
-        sent,
-        Err(SendError::Socket(SocketError::InternalChannelFull))
-    )
 }

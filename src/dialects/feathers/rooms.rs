@@ -14,7 +14,12 @@ use std::{
     time::Duration,
 };
 
-use socketioxide::{SocketError, adapter::Emitter, extract::SocketRef, socket::Sid};
+use socketioxide::{
+    SendError, SocketError,
+    adapter::Emitter,
+    extract::SocketRef,
+    socket::{Sid, Socket as IoSocket},
+};
 use socketioxide_core::{
     adapter::{
         BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
@@ -99,16 +104,23 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
 
 impl<E> DefinedAdapter for Rooms<E> {}
 
-/// The connections behind the sockets, so that one which fell behind can be ended.
+/// The connections behind the sockets, so that one which fell behind can be ended or held back.
 #[derive(Default)]
 pub(super) struct Peers {
-    peers: Mutex<HashMap<Sid, Peer>>,
-    /// How many of them get no stamps, and how many do.
+    /// Guards what is known of each socket.
+    known: Mutex<Known>,
+    /// How many sockets get no stamps, and how many do.
     plain: AtomicUsize,
     stamped: AtomicUsize,
 }
 
 #[derive(Default)]
+struct Known {
+    peers: HashMap<Sid, Peer>,
+    /// WebSockets of clients that moved to them before they connected to a namespace.
+    early: HashMap<Sid, Connection>,
+}
+
 struct Peer {
     /// The WebSocket; none while the client polls.
     connection: Option<Connection>,
@@ -116,18 +128,23 @@ struct Peer {
     stamps: bool,
     /// Cut off while polling: its next request is refused.
     refused: bool,
+    /// Bytes of answers since the peer was last seen to take what there was.
+    unsent: usize,
 }
 
 impl Peers {
     /// Notes a socket, its WebSocket if it has one, and whether it gets stamps.
     pub(super) fn add(&self, sid: Sid, connection: Option<Connection>, stamps: bool) {
         self.count(stamps).fetch_add(1, Ordering::Relaxed);
+        let mut known = self.lock();
+        let connection = connection.or_else(|| known.early.remove(&sid));
         let peer = Peer {
             connection,
             stamps,
             refused: false,
+            unsent: 0,
         };
-        self.lock().insert(sid, peer);
+        known.peers.insert(sid, peer);
     }
 
     /// Whether anybody listens with stamps, or without.
@@ -135,18 +152,54 @@ impl Peers {
         self.count(stamps).load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that a polling client moves to a WebSocket.
+    /// Notes that a polling client moves to a WebSocket, maybe before it is added.
     pub(super) fn upgraded(&self, sid: Sid, connection: Connection) {
-        if let Some(peer) = self.lock().get_mut(&sid) {
+        let mut known = self.lock();
+        if let Some(peer) = known.peers.get_mut(&sid) {
             peer.connection = Some(connection);
+        } else {
+            known.early.retain(|_, connection| !connection.closed());
+            known.early.insert(sid, connection);
         }
+    }
+
+    /// Notes that a polling client fetches what there is for it; whether the socket was cut off.
+    pub(super) fn polled(&self, sid: Sid) -> bool {
+        self.lock().peers.get_mut(&sid).is_some_and(|peer| {
+            peer.unsent = 0;
+            peer.refused
+        })
+    }
+
+    /// Notes an answer on its way.
+    pub(super) fn answered(&self, sid: Sid, bytes: usize) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.unsent += bytes;
+        }
+    }
+
+    /// Whether a socket takes its answers: another call of it may start.
+    pub(super) fn keeps_up(&self, sid: Sid, budget: usize) -> bool {
+        let mut known = self.lock();
+        let Some(peer) = known.peers.get_mut(&sid) else {
+            return true;
+        };
+        if peer.unsent > budget
+            && peer
+                .connection
+                .as_ref()
+                .is_some_and(Connection::takes_bytes)
+        {
+            peer.unsent = 0;
+        }
+        peer.unsent <= budget
     }
 
     /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
     pub(super) fn cut_off(&self, sid: Sid) {
         metrics::counter!("roost_socketio_overflows_total").increment(1);
         tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
-        if let Some(peer) = self.lock().get_mut(&sid) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
             peer.refused = true;
             if let Some(connection) = &peer.connection {
                 connection.abort();
@@ -154,14 +207,9 @@ impl Peers {
         }
     }
 
-    /// Whether a socket was cut off.
-    pub(super) fn refuses(&self, sid: Sid) -> bool {
-        self.lock().get(&sid).is_some_and(|peer| peer.refused)
-    }
-
     /// Forgets a socket that is gone.
     pub(super) fn remove(&self, sid: Sid) {
-        if let Some(peer) = self.lock().remove(&sid) {
+        if let Some(peer) = self.lock().peers.remove(&sid) {
             self.count(peer.stamps).fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -170,7 +218,28 @@ impl Peers {
         if stamps { &self.stamped } else { &self.plain }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Peer>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Time between looks at a socket that takes nothing.
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
+
+/// Tries again as long as the socket's queue is full: nothing is dropped while it is connected.
+pub(super) async fn when_there_is_room(
+    socket: &IoSocket<Adapter>,
+    mut send: impl FnMut() -> Result<(), SendError>,
+) {
+    while is_full(&send()) && socket.connected() {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a packet was refused because the socket's queue is full.
+pub(super) const fn is_full(sent: &Result<(), SendError>) -> bool {
+    matches!(
+        sent,
+        Err(SendError::Socket(SocketError::InternalChannelFull))
+    )
 }

@@ -8,7 +8,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::json;
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
 use tokio_util::task::TaskTracker;
@@ -16,12 +16,13 @@ use tokio_util::task::TaskTracker;
 use super::{
     calls::Calls,
     events::Emission,
+    rest::headers,
     resume::{Handshake, resume},
     rooms::{Adapter, EVERYBODY, Peers, STAMPED, Socket},
 };
 use crate::{
     App,
-    core::{Record, call::Caller, connection::Connection, identity::Identity, stamp::Since},
+    core::{call::Caller, connection::Connection, identity::Identity, stamp::Since},
     error::Result,
 };
 
@@ -123,15 +124,17 @@ impl Door {
     fn admit(&self, socket: &Socket, handshake: &Handshake) -> Result<()> {
         let since = handshake.since()?;
         let request = socket.req_parts();
-        let query = request.uri.query().unwrap_or_default();
-        let connection = request.extensions.get::<Connection>();
-        let connection = connection.filter(|_| query.contains("transport=websocket"));
+        let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
+        let connection = request
+            .extensions
+            .get::<Connection>()
+            .filter(|_| on_websocket);
         self.peers
             .add(socket.id, connection.cloned(), since.is_some());
         let caller = Caller {
             identity: Identity::Owner,
             provider: Some("socketio"),
-            headers: Arc::new(record(&request.headers)),
+            headers: Arc::new(headers(&request.headers)),
         };
         let (app, peers) = (Arc::clone(&self.app), Arc::clone(&self.peers));
         socket.on_fallback(Calls::new(app, peers, self.answering.clone(), caller));
@@ -157,38 +160,31 @@ fn welcome(app: &Arc<App>, socket: Socket) {
     }
 }
 
-/// Headers as services see them.
-fn record(headers: &HeaderMap) -> Record {
-    let pair = |(name, value): (&http::HeaderName, &HeaderValue)| {
-        (
-            name.as_str().to_owned(),
-            json!(String::from_utf8_lossy(value.as_bytes())),
-        )
-    };
-    headers.iter().map(pair).collect()
-}
-
 /// Looks at each of the server's requests: refuses (`None`) those of a socket that was cut off,
 /// notes upgrades, and slims the rest.
 fn admit_request(peers: &Peers, request: Request) -> Option<Request> {
     if !request.uri().path().starts_with("/socket.io") {
         return Some(request);
     }
-    let query = |key: &str| {
-        let pairs = request.uri().query().unwrap_or_default().split('&');
-        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
-        pairs.find(|(name, _)| *name == key).map(|(_, value)| value)
-    };
-    if let Some(sid) = query("sid").and_then(|sid| sid.parse::<Sid>().ok()) {
-        if peers.refuses(sid) {
-            return None;
-        }
+    let sid = parameter(request.uri(), "sid").and_then(|sid| sid.parse::<Sid>().ok());
+    if let Some(sid) = sid {
         let connection = request.extensions().get::<Connection>();
-        if let (Some("websocket"), Some(connection)) = (query("transport"), connection) {
-            peers.upgraded(sid, connection.clone());
+        match connection.filter(|_| request.headers().contains_key(header::UPGRADE)) {
+            Some(connection) => peers.upgraded(sid, connection.clone()),
+            None if peers.polled(sid) => return None,
+            None => {}
         }
     }
     Some(slim(request))
+}
+
+/// A parameter of a query string, as it is.
+fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
+    let mut pairs = uri
+        .query()?
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// What the server says of a session that it does not know.

@@ -21,7 +21,7 @@ pub struct Daemon {
     /// Its parts.
     pub app: Arc<App>,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<roost::error::Result<()>>,
     /// Goes last.
     _folder: Arc<TempDir>,
 }
@@ -80,7 +80,8 @@ impl Daemon {
         stop.send(()).expect("a daemon that still serves");
         soon("the daemon's end", serving)
             .await
-            .expect("a daemon that ends without panic");
+            .expect("a daemon that ends without panic")
+            .expect("a database closed in good order");
         assert!(
             tasks.is_empty(),
             "{} tasks outlived the daemon",

@@ -1,0 +1,158 @@
+//! Opens the database that a URL names: the file's lock, the schema, the connections.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use entities::log_head;
+use migrations::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
+    sea_query::{OnConflict, Query},
+};
+
+use super::{log, pool};
+use crate::{
+    core::clock::SharedClock,
+    error::{Error, Result},
+};
+
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+
+/// Time that a statement waits for another's lock, and has in all, on the lane's connection to
+/// PostgreSQL.
+const LANE_TIMEOUTS: [(&str, &str); 2] = [("lock_timeout", "10s"), ("statement_timeout", "20s")];
+
+/// The file of a SQLite URL, `None` for PostgreSQL.
+///
+/// # Errors
+/// If the URL is neither.
+pub(super) fn sqlite_path(url: &str) -> Result<Option<PathBuf>> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(None);
+    }
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        let text = "DATABASE_URL must start with sqlite:// or postgres://";
+        return Err(Error::bad_request(text));
+    };
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if path.is_empty() || path == ":memory:" {
+        let text = "DATABASE_URL must name a file, such as sqlite://roost.db";
+        return Err(Error::bad_request(text));
+    }
+    Ok(Some(PathBuf::from(path)))
+}
+
+/// Makes sure that the file is there and takes it for this process; its real path.
+///
+/// # Errors
+/// If another process has it, or it cannot be used.
+pub(super) fn lock(path: &Path) -> Result<(PathBuf, File)> {
+    let unusable = |error: std::io::Error| {
+        Error::unavailable(format!("{} cannot be used: {error}", path.display())).caused_by(error)
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(unusable)?;
+    }
+    let open = |path: &Path| File::options().create(true).append(true).open(path);
+    drop(open(path).map_err(unusable)?);
+    // One lock, whatever links lead to the file.
+    let path = path.canonicalize().map_err(unusable)?;
+    let mut name = path.clone().into_os_string();
+    name.push(".lock");
+    let file = open(Path::new(&name)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok((path, file)),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "Another roost is using {}; stop it, or give this one its own DATABASE_URL",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// A pool that reads a SQLite file.
+pub(super) async fn sqlite_readers(path: &Path) -> Result<DatabaseConnection> {
+    let mut options = options("sqlite:", READERS);
+    let path = path.to_owned();
+    options
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .filename(&path)
+                .pragma("query_only", "ON")
+                .pragma("case_sensitive_like", "ON")
+                .busy_timeout(Duration::from_secs(5))
+        });
+    connect(options).await
+}
+
+/// A connection that changes a SQLite file's schema.
+pub(super) async fn sqlite_schema(path: &Path) -> Result<DatabaseConnection> {
+    let mut options = options("sqlite:", 1);
+    let path = path.to_owned();
+    options.map_sqlx_sqlite_opts(move |sqlite| sqlite.filename(&path).foreign_keys(true));
+    connect(options).await
+}
+
+/// A pool that reads from a PostgreSQL server.
+pub(super) async fn postgres_readers(url: &str) -> Result<DatabaseConnection> {
+    connect(options(url, READERS)).await
+}
+
+/// The lane's connection to a PostgreSQL server: its own, so that no reader can hold it up.
+pub(super) async fn postgres_lane(url: &str) -> Result<DatabaseConnection> {
+    let mut options = options(url, 1);
+    options.map_sqlx_postgres_opts(|postgres| postgres.options(LANE_TIMEOUTS));
+    connect(options).await
+}
+
+fn options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false);
+    options
+}
+
+async fn connect(options: ConnectOptions) -> Result<DatabaseConnection> {
+    // The URL is not shown: it may hold a password.
+    let closed = |error: DbErr| {
+        Error::unavailable(format!("The database cannot be opened: {error}")).caused_by(error)
+    };
+    Database::connect(options).await.map_err(closed)
+}
+
+/// Brings the schema up to date and gives a new log its id.
+pub(super) async fn migrate(connection: &DatabaseConnection, clock: &SharedClock) -> Result<()> {
+    let stuck = |error| {
+        let text = format!("The database's schema cannot be brought up to date: {error}");
+        Error::general(text)
+    };
+    Migrator::up(connection, None).await.map_err(stuck)?;
+    let mut insert = Query::insert();
+    insert
+        .into_table(log_head::Entity)
+        .columns([
+            log_head::Column::Id,
+            log_head::Column::LogId,
+            log_head::Column::Seq,
+        ])
+        .values_panic([1_i64.into(), log::new_id(clock).into(), 0_i64.into()])
+        .on_conflict(
+            OnConflict::column(log_head::Column::Id)
+                .do_nothing()
+                .to_owned(),
+        );
+    connection
+        .execute(&insert)
+        .await
+        .map(drop)
+        .map_err(pool::convert)
+}
