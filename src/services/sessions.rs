@@ -71,6 +71,7 @@ impl Rules for Sessions {
             fill(session, "agent", || json!("claude-code"));
             fill(session, "created_at", || now.clone());
             session.insert("last_updated".to_owned(), now);
+            shapes(session)?;
             for (name, defaults) in OBJECTS {
                 complete(session, name, defaults());
             }

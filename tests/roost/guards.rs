@@ -214,3 +214,83 @@ async fn ten_thousand_calls_without_reading_are_all_answered() {
     assert!(answered.iter().all(|answered| *answered));
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_query_is_too_wide_for_an_answer() {
+    let daemon = Daemon::start(&databases::sqlite()).await;
+    let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
+    let rest = Rest::new(daemon.address);
+    for parts in [250, 251, 2_000, 100_000] {
+        let wide: Vec<_> = (0..parts).map(|n| json!({"index": n})).collect();
+        // Each part counts, and each condition in it.
+        let fits = parts <= 125;
+        for key in ["$or", "$and"] {
+            let answer = socket.call(&json!(["find", "messages", {key: wide}])).await;
+            assert_eq!(answer.is_ok(), fits, "{parts}: {answer:?}");
+        }
+        let many: Vec<_> = (0..parts).collect();
+        let answer = socket
+            .call(&json!(["find", "messages", {"index": {"$in": many}}]))
+            .await;
+        assert_eq!(answer.is_ok(), parts <= 10_000, "{parts}: {answer:?}");
+    }
+    let fits: Vec<_> = (0..125).map(|n| json!({"index": n})).collect();
+    socket
+        .call(&json!(["find", "messages", {"$or": fits}]))
+        .await
+        .expect("records");
+    let query: String = (0..1_500).map(|n| format!("&$or[{n}][index]=0")).collect();
+    assert_eq!(
+        rest.send(Verb::GET, &format!("/messages?{query}"), None)
+            .await
+            .0,
+        400
+    );
+    rest.create("boards", &json!({})).await;
+    assert_eq!(rest.get("/boards").await["total"], 1);
+    let all = socket
+        .call(&json!(["find", "boards", {"$or": []}]))
+        .await
+        .expect("records");
+    assert_eq!(all["total"], 1, "an empty $or is no condition");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_would_harm_others_are_refused() {
+    let daemon = Daemon::start(&databases::sqlite()).await;
+    let rest = Rest::new(daemon.address);
+    let session = rest.create("sessions", &json!({"genealogy": {}})).await;
+    assert_eq!(session["genealogy"]["children"], json!([]));
+    let id = &session["session_id"];
+    let refused = [
+        ("messages", json!({"session_id": id, "index": i64::MAX})),
+        ("messages", json!({"session_id": id, "index": -1})),
+        (
+            "messages",
+            json!({"session_id": id, "task_id": "x\nboard:secret"}),
+        ),
+        ("sessions", json!({"repo": 5})),
+        ("sessions", json!({"concepts": {}})),
+        ("sessions", json!({"tasks": "x"})),
+        ("boards", json!({"name": "a\u{0}b"})),
+    ];
+    for (service, body) in refused {
+        let (status, error) = rest
+            .send(Verb::POST, &format!("/{service}"), Some(&body))
+            .await;
+        assert_eq!(status, 400, "{body}: {error}");
+    }
+    let path = format!("/sessions/{}", id.as_str().expect("an id"));
+    assert_eq!(
+        rest.send(Verb::PATCH, &path, Some(&json!({"git_state": false})))
+            .await
+            .0,
+        400
+    );
+    assert_eq!(
+        rest.create("messages", &json!({"session_id": id})).await["index"],
+        0
+    );
+    daemon.stop().await;
+}

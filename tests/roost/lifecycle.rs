@@ -3,6 +3,7 @@
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::support::{
     DEADLINE,
@@ -13,6 +14,7 @@ use crate::support::{
     socketio::SocketIo,
     soon,
     streams::{Plain, Sse},
+    until,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,5 +158,69 @@ async fn a_lost_database_is_answered_and_comes_back() {
         .expect("the lock given back");
     rest.create("boards", &json!({"name": "after"})).await;
     assert_eq!(rest.get("/boards").await["total"], 1);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_daemon_finds_the_file_through_any_link() {
+    let database = databases::sqlite();
+    let first = Process::start(&database, 0, &[]);
+    let mut other = databases::sqlite();
+    let link = other.folder.path().join("link.db");
+    std::os::unix::fs::symlink(database.folder.path().join("roost.db"), &link).expect("a link");
+    other.url = format!("sqlite://{}", link.display());
+    let (code, said) = process::run(&other, 0, &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("Another roost is using"), "{said}");
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_moves_into_the_file_while_the_daemon_runs() {
+    let database = databases::sqlite();
+    let daemon = Daemon::start(&database).await;
+    let rest = Rest::new(daemon.address);
+    for _ in 0..40 {
+        rest.create("boards", &json!({"description": "x".repeat(50_000)}))
+            .await;
+    }
+    let file = database.folder.path().join("roost.db");
+    until("pages in the file", async || {
+        std::fs::metadata(&file).expect("the file").len() > 2_000_000
+    })
+    .await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_stream_beats_and_answers_a_close() {
+    let daemon =
+        Daemon::start_with(&databases::sqlite(), &["--heartbeat-secs", "0.2"], |_| {}).await;
+    let mut stream = Plain::connect(daemon.address, "/ws/stream")
+        .await
+        .expect("a stream");
+    for n in 1..=3 {
+        let beat = stream.next().await.expect("a heartbeat");
+        assert_eq!(beat["type"], "heartbeat");
+        assert!(
+            beat["timestamp"].as_f64().expect("seconds") > 0.19 * f64::from(n),
+            "{beat}"
+        );
+    }
+    let close = CloseFrame {
+        code: 1000.into(),
+        reason: "bye".into(),
+    };
+    stream
+        .socket()
+        .close(Some(close))
+        .await
+        .expect("an open stream");
+    let code = loop {
+        if let Err(code) = stream.next().await {
+            break code;
+        }
+    };
+    assert_eq!(code, Some(1000));
     daemon.stop().await;
 }

@@ -9,6 +9,7 @@ mod guards;
 mod hand_over;
 mod lifecycle;
 mod own_services;
+mod postgres;
 mod queries;
 mod slow_readers;
 mod support;

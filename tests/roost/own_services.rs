@@ -1,5 +1,6 @@
 //! Services that a program adds through the public API, with hooks around them.
 
+use entities::boards;
 use reqwest::Method as Verb;
 use roost::{
     core::{
@@ -7,9 +8,10 @@ use roost::{
         call::{Call, Method},
     },
     error::{Error, Result},
-    services::{Service, hooks},
-    store::Store,
+    services::{Service, hooks, records::Records, rules::Scope},
+    store::{Store, lane::Work},
 };
+use sea_orm::sea_query::Query;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +19,10 @@ use crate::{
     support::{daemon::Daemon, databases::Fresh, rest::Rest, socketio::SocketIo},
 };
 
-on_both_databases!(services_of_ones_own_with_hooks);
+on_both_databases!(
+    services_of_ones_own_with_hooks,
+    a_table_s_service_with_a_method_and_an_event_of_its_own,
+);
 
 /// Answers with what it was asked.
 struct Echo;
@@ -100,6 +105,45 @@ async fn services_of_ones_own_with_hooks(database: Fresh) {
     let custom = rest
         .with_headers(Verb::POST, "/panics", &[("x-service-method", "sum")])
         .await;
-    assert_eq!(custom, (200, json!(0)));
+    assert_eq!(custom, (204, Value::Null), "nothing, as JavaScript sees it");
     daemon.stop().await;
+}
+
+async fn a_table_s_service_with_a_method_and_an_event_of_its_own(database: Fresh) {
+    let daemon = Daemon::start_with(&database, &[], |services| {
+        let own = Records::of::<boards::Entity>("board_id")
+            .audience(|_| None)
+            .method("rename", |call, store| Box::pin(rename(call, store)))
+            .build();
+        services.add("own", own);
+    })
+    .await;
+    let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
+    socket
+        .call(&json!(["create", "boards", {"board_id": "b"}, {}]))
+        .await
+        .expect("a board");
+    let renamed = socket
+        .call(&json!(["rename", "own", {"to": "new"}, {}]))
+        .await;
+    assert_eq!(renamed, Ok(json!(1)));
+    let heard = socket.events_so_far().await;
+    assert_eq!(heard.last(), Some(&json!(["own renamed", {"to": "new"}])));
+    daemon.stop().await;
+}
+
+/// A method of a table's service: writes in a unit of work and publishes an event of its own.
+async fn rename(call: &Call, store: &Store) -> Result<Value> {
+    let data = call.data.clone();
+    let unit = async move |work: &mut Work<'_>| {
+        let mut update = Query::update();
+        update.table(boards::Entity).value(
+            boards::Column::Name,
+            data["to"].as_str().unwrap_or_default(),
+        );
+        let rows = work.tx.execute(work.tx.backend().build(&update)).await?;
+        work.publish(Scope::everyone([]).draft("own", "renamed", &data)?);
+        Ok(json!(rows))
+    };
+    store.write(&call.turn, unit).await
 }

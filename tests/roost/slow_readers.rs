@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use reqwest::Method as Verb;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
     daemon::Daemon,
@@ -159,10 +161,7 @@ async fn a_client_that_takes_no_bytes_is_aborted_by_the_clock() {
         // What the kernel held is followed by a reset.
         let mut ended = false;
         while !ended {
-            ended = !matches!(
-                soon("a frame", futures_util::StreamExt::next(stream)).await,
-                Some(Ok(_))
-            );
+            ended = !matches!(soon("a frame", stream.next()).await, Some(Ok(_)));
         }
     }
     daemon.stop().await;
@@ -217,6 +216,113 @@ async fn a_polling_client_that_stops_polling_is_refused_and_comes_back() {
         .await;
     assert_eq!(status, 400);
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_upgrades_before_it_connects_is_cut_off_too() {
+    let daemon = Daemon::start(&databases::sqlite()).await;
+    let bulk = bulk(daemon.address, 500, 4_000).await;
+    let open = reqwest::get(format!(
+        "{}/socket.io/?EIO=4&transport=polling",
+        daemon.url()
+    ))
+    .await;
+    let open = open.expect("an answer").text().await.expect("text");
+    let sid = serde_json::from_str::<Value>(&open[1..]).expect("JSON")["sid"]
+        .as_str()
+        .expect("a sid")
+        .to_owned();
+    let url = format!(
+        "ws://{}/socket.io/?EIO=4&transport=websocket&sid={sid}",
+        daemon.address
+    );
+    let (mut socket, _) = tokio_tungstenite::connect_async(url)
+        .await
+        .expect("an upgrade");
+    socket
+        .send(Message::text("2probe"))
+        .await
+        .expect("an open socket");
+    assert_eq!(
+        soon("a probe", socket.next())
+            .await
+            .expect("a frame")
+            .expect("a frame"),
+        Message::text("3probe")
+    );
+    socket
+        .send(Message::text("5"))
+        .await
+        .expect("an open socket");
+    socket
+        .send(Message::text("40"))
+        .await
+        .expect("an open socket");
+    loop {
+        let frame = soon("the connection", socket.next())
+            .await
+            .expect("a frame")
+            .expect("a frame");
+        if frame.to_text().is_ok_and(|text| text.starts_with("40")) {
+            break;
+        }
+    }
+    for _ in 0..12 {
+        Rest::new(daemon.address).create("messages", &bulk).await;
+    }
+    // What was sent, and then the end: not silence.
+    while let Some(Ok(_)) = soon("the end", socket.next()).await {}
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_takes_no_answers_gets_no_more_of_them_made() {
+    let process = Process::start(&databases::sqlite(), 0, &["--max-message", "2000000"]);
+    let bulk = bulk(&process.address, 400, 4_000).await;
+    Rest::new(&process.address).create("messages", &bulk).await;
+    let before = memory(&process);
+    let mut socket = SocketIo::connect(&process.address, &Value::Null).await;
+    for _ in 0..400 {
+        // 1.7 MB each.
+        socket
+            .emit(&json!(["find", "messages", {"$limit": 400}]))
+            .await;
+    }
+    let mut largest = 0;
+    for _ in 0..30 {
+        largest = largest.max(memory(&process));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let grown = largest.saturating_sub(before);
+    assert!(grown < 200_000, "{grown} KiB for answers that nobody reads");
+    for _ in 0..400 {
+        let (_, answer) = socket.answer().await.expect("an answer");
+        assert_eq!(answer.expect("records")["total"], 400);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_do_not_pile_up_for_streams_that_stop() {
+    let process = Process::start(&databases::sqlite(), 0, &[]);
+    let bulk = bulk(&process.address, 8, 1_000_000).await;
+    for _ in 0..10 {
+        Rest::new(&process.address).create("messages", &bulk).await;
+    }
+    let before = memory(&process);
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        stalled.push(Sse::open(&process.address, Some("0")).await);
+    }
+    let mut reading = Sse::open(&process.address, Some("0")).await;
+    for _ in 0..80 {
+        reading.next().await.expect("an event");
+    }
+    let grown = memory(&process).saturating_sub(before);
+    assert!(
+        grown < 150_000,
+        "{grown} KiB for five streams that nobody reads"
+    );
+    drop(stalled);
 }
 
 /// The process's own memory, in KiB.

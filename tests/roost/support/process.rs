@@ -66,6 +66,11 @@ impl Process {
             .args(["-TERM", &id])
             .status()
             .expect("kill");
+        self.wait()
+    }
+
+    /// Waits for the end and returns the exit code.
+    pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("an ended process").code()
     }
 
