@@ -44,7 +44,7 @@ impl Sqlite {
             .map_err(convert)?;
         let pragmas = format!(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; PRAGMA case_sensitive_like=ON; \
-             PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+             PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=268435456; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
         );
         connection.execute_batch(&pragmas).map_err(convert)?;
         Ok(Self {
