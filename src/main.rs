@@ -6,7 +6,7 @@ use clap::Parser;
 use roost::{
     App,
     config::{Cli, Command, Config, LogFormat},
-    serve::{bind, serve, signalled},
+    serve::{announce, bind, serve, signalled},
     services,
 };
 use tracing_subscriber::EnvFilter;
@@ -48,12 +48,7 @@ async fn run(config: Config) -> Result<(), String> {
     let (app, closing) = App::open(config, services)
         .await
         .map_err(|error| error.to_string())?;
-    for address in listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-    {
-        tracing::info!("listening on http://{address}");
-    }
+    announce(&listeners);
     let shutdown = signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
     serve(listeners, app, closing, shutdown)
         .await

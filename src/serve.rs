@@ -62,6 +62,16 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
+/// Logs where the daemon listens: a line `listening on http://ADDRESS` each.
+pub fn announce(listeners: &[TcpListener]) {
+    for address in listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+    {
+        tracing::info!("listening on http://{address}");
+    }
+}
+
 fn loopback(port: u16) -> Vec<SocketAddr> {
     vec![
         SocketAddr::from(([127, 0, 0, 1], port)),

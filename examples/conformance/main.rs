@@ -14,7 +14,7 @@ use clap::Parser;
 use roost::{
     App,
     config::{Cli, Config},
-    serve::{bind, serve, signalled},
+    serve::{announce, bind, serve, signalled},
     services::{self, Services},
 };
 
@@ -45,12 +45,7 @@ async fn run(config: Config) -> Result<(), String> {
     people::create_table(&app.store)
         .await
         .map_err(|error| error.to_string())?;
-    for address in listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-    {
-        tracing::info!("listening on http://{address}");
-    }
+    announce(&listeners);
     let shutdown = signalled().map_err(|error| error.to_string())?;
     serve(listeners, app, closing, shutdown)
         .await

@@ -30,7 +30,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
 fn dependencies_point_one_way() {
     let mut wrong = Vec::new();
     for file in sources(Path::new("src")) {
-        let part = part_of(&file);
+        let part = part_of(&file, "src");
         let Some((_, may_use)) = MAY_USE.iter().find(|(name, _)| *name == part) else {
             continue;
         };
@@ -52,7 +52,7 @@ fn no_dialect_knows_another_or_the_database() {
         for word in foreign {
             assert!(!text.contains(word), "{} names {word}", file.display());
         }
-        let own = dialect_of(&file);
+        let own = part_of(&file, "src/dialects");
         for (other, allowed) in [
             ("feathers", &["feathers::ErrorResponse"][..]),
             ("mgx", &[]),
@@ -117,29 +117,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The first folder or file below `src`.
-fn part_of(file: &Path) -> String {
-    let below = file.strip_prefix("src").expect("a file in src");
-    let first = below
-        .components()
-        .next()
-        .expect("a name")
-        .as_os_str()
-        .to_string_lossy()
-        .into_owned();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-fn dialect_of(file: &Path) -> String {
-    let below = file.strip_prefix("src/dialects").expect("a dialect's file");
-    let first = below
-        .components()
-        .next()
-        .expect("a name")
-        .as_os_str()
-        .to_string_lossy()
-        .into_owned();
-    first.trim_end_matches(".rs").to_owned()
+/// The first folder or file below a folder that a file is in.
+fn part_of(file: &Path, folder: &str) -> String {
+    let below = file.strip_prefix(folder).expect("a file in the folder");
+    let first = below.components().next().expect("a name").as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
 /// The parts that a file names after `crate::`, in lists too.

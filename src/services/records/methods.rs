@@ -1,16 +1,15 @@
-//! A service over a table, with Feathers' semantics.
-//!
-//! Source: docs/protocols/feathers.md, "Methods".
+//! Find, get, create, update, patch and remove on a table.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-use sea_orm::{EntityName, EntityTrait};
 use serde_json::{Value, json};
 
 use super::{
-    registry::Service,
-    rules::{Change, Plain, Rules, Scope},
-    values::leave_out_nulls,
+    super::{
+        rules::{Change, Rules},
+        values::leave_out_nulls,
+    },
+    Paginate,
 };
 use crate::{
     core::{
@@ -29,154 +28,23 @@ use crate::{
     },
 };
 
-/// How `find` pages.
-#[derive(Clone, Copy, Debug)]
-pub struct Paginate {
-    /// Records in a page when the client says nothing.
-    pub default: u64,
-    /// Records in a page at most.
-    pub max: u64,
-}
-
-/// A service over a table.
-#[derive(Clone)]
-pub struct Records(Arc<Settings>);
-
-struct Settings {
-    table: Table,
-    paginate: Option<Paginate>,
-    multi: Vec<Method>,
-    searchable: Vec<Column>,
-    refuses_unknown: bool,
-    rules: Box<dyn Rules>,
-    methods: Vec<(Method, Handler)>,
+/// How a service is set.
+pub(super) struct Settings {
+    pub(super) table: Table,
+    pub(super) paginate: Option<Paginate>,
+    pub(super) multi: Vec<Method>,
+    pub(super) searchable: Vec<Column>,
+    pub(super) refuses_unknown: bool,
+    pub(super) rules: Box<dyn Rules>,
+    pub(super) methods: Vec<(Method, Handler)>,
 }
 
 /// A method of a service's own.
-type Handler =
+pub(super) type Handler =
     Box<dyn for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync>;
 
-/// Builds a [`Records`] service.
-pub struct Builder(Settings);
-
-impl Records {
-    /// A service over an entity's table with this id column: no paging, no multi, everything
-    /// searchable, nothing published.
-    pub fn of<E: EntityTrait + EntityName + Default>(id: &str) -> Builder {
-        let table = Table::of::<E>(id);
-        let searchable = table.columns().to_vec();
-        let rules = Box::new(Plain(|_| None));
-        Builder(Settings {
-            table,
-            paginate: None,
-            multi: Vec::new(),
-            searchable,
-            refuses_unknown: false,
-            rules,
-            methods: Vec::new(),
-        })
-    }
-}
-
-impl Builder {
-    /// Answers `find` in pages.
-    #[must_use]
-    pub const fn paginate(mut self, default: u64, max: u64) -> Self {
-        self.0.paginate = Some(Paginate { default, max });
-        self
-    }
-
-    /// Lets these methods work on several records at once.
-    #[must_use]
-    pub fn multi(mut self, methods: impl Into<Vec<Method>>) -> Self {
-        self.0.multi = methods.into();
-        self
-    }
-
-    /// Lets queries name these columns only.
-    #[must_use]
-    pub fn searchable(mut self, names: &[&str]) -> Self {
-        self.0
-            .searchable
-            .retain(|column| names.contains(&column.name));
-        self
-    }
-
-    /// Answers fields that the table lacks with `BadRequest`, where they would be ignored.
-    #[must_use]
-    pub const fn refuse_unknown(mut self) -> Self {
-        self.0.refuses_unknown = true;
-        self
-    }
-
-    /// Publishes changes to the audience that this names for a record.
-    #[must_use]
-    pub fn audience(self, scope: fn(&Record) -> Option<Scope>) -> Self {
-        self.rules(Plain(scope))
-    }
-
-    /// Adds defaults, checks, rendering and an audience.
-    #[must_use]
-    pub fn rules(mut self, rules: impl Rules) -> Self {
-        self.0.rules = Box::new(rules);
-        self
-    }
-
-    /// Adds a method of the service's own. What it writes it writes through [`Store::write`], and
-    /// publishes there, under whatever event name it likes.
-    #[must_use]
-    pub fn method<H>(mut self, name: &'static str, handler: H) -> Self
-    where
-        H: for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync + 'static,
-    {
-        self.0
-            .methods
-            .push((Method::Custom(name.into()), Box::new(handler)));
-        self
-    }
-
-    /// The service.
-    pub fn build(self) -> Records {
-        Records(Arc::new(self.0))
-    }
-}
-
-impl Service for Records {
-    fn methods(&self) -> Vec<Method> {
-        let own = self.0.methods.iter().map(|(method, _)| method.clone());
-        Method::STANDARD.into_iter().chain(own).collect()
-    }
-
-    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
-        let own = self
-            .0
-            .methods
-            .iter()
-            .find(|(method, _)| *method == call.method);
-        if let Some((_, handler)) = own {
-            return handler(call, store);
-        }
-        Box::pin(async move {
-            let query = Query::parse(&call.query, &self.0.searchable)?;
-            match call.method {
-                Method::Find => self.0.find(query, store).await,
-                Method::Get => self.0.get(call, query, store).await,
-                _ => {
-                    let settings = Arc::clone(&self.0);
-                    let write = Write::read(&settings, call, query)?;
-                    store
-                        .write(&call.turn, async move |work: &mut Work<'_>| {
-                            settings.write(write, work).await
-                        })
-                        .await
-                }
-            }
-        })
-    }
-}
-
 /// A write, checked as far as it can be without the database.
-struct Write {
+pub(super) struct Write {
     method: Method,
     id: Option<Value>,
     data: Value,
@@ -186,7 +54,7 @@ struct Write {
 }
 
 impl Write {
-    fn read(settings: &Settings, call: &Call, query: Query) -> Result<Self> {
+    pub(super) fn read(settings: &Settings, call: &Call, query: Query) -> Result<Self> {
         let several = match call.method {
             Method::Create => call.data.is_array(),
             Method::Update if call.id.is_none() || call.data.is_array() => {
@@ -216,7 +84,7 @@ impl Write {
 }
 
 impl Settings {
-    async fn find(&self, query: Query, store: &Store) -> Result<Value> {
+    pub(super) async fn find(&self, query: Query, store: &Store) -> Result<Value> {
         let db = &mut store.reader();
         let limit = match self.paginate {
             Some(page) => Some(query.limit.unwrap_or(page.default).min(page.max)),
@@ -244,7 +112,7 @@ impl Settings {
         Ok(json!({ "total": total, "limit": limit, "skip": query.skip, "data": data }))
     }
 
-    async fn get(&self, call: &Call, query: Query, store: &Store) -> Result<Value> {
+    pub(super) async fn get(&self, call: &Call, query: Query, store: &Store) -> Result<Value> {
         let db = &mut store.reader();
         let id = call
             .id
@@ -256,7 +124,7 @@ impl Settings {
         Ok(self.pick(record, &query))
     }
 
-    async fn write(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+    pub(super) async fn write(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
         match write.method {
             Method::Create => self.create(write, work).await,
             Method::Remove => self.remove(write, work).await,

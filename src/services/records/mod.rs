@@ -1,0 +1,156 @@
+//! A service over a table, with Feathers' semantics.
+//!
+//! Source: docs/protocols/feathers.md, "Methods". [`methods`] answers the calls.
+
+mod methods;
+
+use std::sync::Arc;
+
+use sea_orm::{EntityName, EntityTrait};
+use serde_json::Value;
+
+use self::methods::{Settings, Write};
+use super::{
+    registry::Service,
+    rules::{Plain, Rules, Scope},
+};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        call::{Call, Method},
+    },
+    error::Result,
+    store::{Store, lane::Work, query::Query, table::Table},
+};
+
+/// How `find` pages.
+#[derive(Clone, Copy, Debug)]
+pub struct Paginate {
+    /// Records in a page when the client says nothing.
+    pub default: u64,
+    /// Records in a page at most.
+    pub max: u64,
+}
+
+/// A service over a table.
+#[derive(Clone)]
+pub struct Records(Arc<Settings>);
+
+/// Builds a [`Records`] service.
+pub struct Builder(Settings);
+
+impl Records {
+    /// A service over an entity's table with this id column: no paging, no multi, everything
+    /// searchable, nothing published.
+    pub fn of<E: EntityTrait + EntityName + Default>(id: &str) -> Builder {
+        let table = Table::of::<E>(id);
+        let searchable = table.columns().to_vec();
+        let rules = Box::new(Plain(|_| None));
+        Builder(Settings {
+            table,
+            paginate: None,
+            multi: Vec::new(),
+            searchable,
+            refuses_unknown: false,
+            rules,
+            methods: Vec::new(),
+        })
+    }
+}
+
+impl Builder {
+    /// Answers `find` in pages.
+    #[must_use]
+    pub const fn paginate(mut self, default: u64, max: u64) -> Self {
+        self.0.paginate = Some(Paginate { default, max });
+        self
+    }
+
+    /// Lets these methods work on several records at once.
+    #[must_use]
+    pub fn multi(mut self, methods: impl Into<Vec<Method>>) -> Self {
+        self.0.multi = methods.into();
+        self
+    }
+
+    /// Lets queries name these columns only.
+    #[must_use]
+    pub fn searchable(mut self, names: &[&str]) -> Self {
+        self.0
+            .searchable
+            .retain(|column| names.contains(&column.name));
+        self
+    }
+
+    /// Answers fields that the table lacks with `BadRequest`, where they would be ignored.
+    #[must_use]
+    pub const fn refuse_unknown(mut self) -> Self {
+        self.0.refuses_unknown = true;
+        self
+    }
+
+    /// Publishes changes to the audience that this names for a record.
+    #[must_use]
+    pub fn audience(self, scope: fn(&Record) -> Option<Scope>) -> Self {
+        self.rules(Plain(scope))
+    }
+
+    /// Adds defaults, checks, rendering and an audience.
+    #[must_use]
+    pub fn rules(mut self, rules: impl Rules) -> Self {
+        self.0.rules = Box::new(rules);
+        self
+    }
+
+    /// Adds a method of the service's own. What it writes it writes through [`Store::write`], and
+    /// publishes there, under whatever event name it likes.
+    #[must_use]
+    pub fn method<H>(mut self, name: &'static str, handler: H) -> Self
+    where
+        H: for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync + 'static,
+    {
+        self.0
+            .methods
+            .push((Method::Custom(name.into()), Box::new(handler)));
+        self
+    }
+
+    /// The service.
+    pub fn build(self) -> Records {
+        Records(Arc::new(self.0))
+    }
+}
+
+impl Service for Records {
+    fn methods(&self) -> Vec<Method> {
+        let own = self.0.methods.iter().map(|(method, _)| method.clone());
+        Method::STANDARD.into_iter().chain(own).collect()
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+        let own = self
+            .0
+            .methods
+            .iter()
+            .find(|(method, _)| *method == call.method);
+        if let Some((_, handler)) = own {
+            return handler(call, store);
+        }
+        Box::pin(async move {
+            let query = Query::parse(&call.query, &self.0.searchable)?;
+            match call.method {
+                Method::Find => self.0.find(query, store).await,
+                Method::Get => self.0.get(call, query, store).await,
+                _ => {
+                    let settings = Arc::clone(&self.0);
+                    let write = Write::read(&settings, call, query)?;
+                    store
+                        .write(&call.turn, async move |work: &mut Work<'_>| {
+                            settings.write(write, work).await
+                        })
+                        .await
+                }
+            }
+        })
+    }
+}
