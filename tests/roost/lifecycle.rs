@@ -124,12 +124,7 @@ async fn counts_from_the_start() {
     let daemon = Daemon::start(&databases::sqlite()).await;
     let rest = Rest::new(daemon.address);
     rest.create("boards", &json!({})).await;
-    let text = reqwest::get(format!("{}/metrics", daemon.url()))
-        .await
-        .expect("metrics")
-        .text()
-        .await
-        .expect("text");
+    let text = Rest::new(daemon.address).metrics().await;
     assert!(
         text.contains("roost_calls_total{service=\"boards\",method=\"create\"}"),
         "{text}"

@@ -1,9 +1,9 @@
 //! What only a database server can do to the daemon.
 
-use std::time::Duration;
-
 use reqwest::Method as Verb;
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+};
 use serde_json::json;
 
 use crate::support::{
@@ -127,7 +127,18 @@ async fn reads_do_not_hold_up_writes() {
         let rest = Rest::new(daemon.address);
         readers.spawn(async move { rest.send(Verb::GET, "/messages", None).await.0 });
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
+    until("the readers to wait", async || {
+        let waiting = Statement::from_string(DbBackend::Postgres, waiting);
+        let row = other
+            .query_one_raw(waiting)
+            .await
+            .expect("an answer")
+            .expect("a row");
+        row.try_get_by_index::<i64>(0).expect("a count") >= 4
+    })
+    .await;
     Rest::new(daemon.address).create("boards", &json!({})).await;
     held.rollback().await.expect("the lock given back");
     while let Some(status) = readers.join_next().await {

@@ -107,12 +107,7 @@ async fn a_reader_that_stops_is_cut_off_and_comes_back_whole() {
         }
     }
     until("the stalled client to be cut off", async || {
-        let text = reqwest::get(format!("http://{address}/metrics"))
-            .await
-            .expect("metrics")
-            .text()
-            .await
-            .expect("text");
+        let text = Rest::new(&address).metrics().await;
         text.contains("roost_socketio_overflows_total 1")
     })
     .await;
@@ -143,12 +138,7 @@ async fn a_client_that_takes_no_bytes_is_aborted_by_the_clock() {
         Rest::new(daemon.address).create("messages", &bulk).await;
     }
     until("both to be aborted", async || {
-        let text = reqwest::get(format!("{}/metrics", daemon.url()))
-            .await
-            .expect("metrics")
-            .text()
-            .await
-            .expect("text");
+        let text = Rest::new(daemon.address).metrics().await;
         let count = text.lines().find_map(|line| {
             line.strip_prefix("roost_connections_stalled_total ")?
                 .parse::<u32>()

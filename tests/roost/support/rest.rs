@@ -47,6 +47,13 @@ impl Rest {
         answer
     }
 
+    /// The daemon's counters, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let request = self.client.get(format!("{}/metrics", self.url)).send();
+        let response = soon("metrics", request).await.expect("an answer");
+        response.text().await.expect("text")
+    }
+
     /// A request with headers of one's own.
     pub async fn with_headers(
         &self,
