@@ -1,7 +1,7 @@
 //! The write lane: the one ordered way into the database.
 //!
 //! Whoever writes hands a unit of work to the lane and waits for its commit. A unit does database
-//! statements only; a failing one harms only itself. [`engine`](super::engine) runs them.
+//! statements only; a failing one harms only itself. `engine` runs them.
 
 use std::thread;
 

@@ -1,6 +1,6 @@
 //! A service over a table, with Feathers' semantics.
 //!
-//! Source: docs/protocols/feathers.md, "Methods". [`methods`] answers the calls.
+//! Source: docs/protocols/feathers.md, "Methods". `methods` answers the calls.
 
 mod methods;
 
