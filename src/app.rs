@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
-    core::{
-        call::Call,
-        clock::{SharedClock, SystemClock},
-    },
+    core::clock::{SharedClock, SystemClock},
     error::Result,
     services::Services,
     store::{Store, connect::Closing},
@@ -69,17 +65,5 @@ impl App {
             }),
             closing,
         ))
-    }
-
-    /// Calls a service by its path; as clients do, without their frames.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such service, else whatever the service fails with.
-    pub async fn call(&self, path: &str, call: Call) -> Result<Value> {
-        let missing = || crate::error::Error::not_found(format!("Service '{path}' not found"));
-        let (entry, route) = self.services.find(path).ok_or_else(missing)?;
-        self.services
-            .run(entry, Call { route, ..call }, &self.store)
-            .await
     }
 }

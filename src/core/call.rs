@@ -1,8 +1,9 @@
-//! What a client asks for, whatever protocol it asked in.
+//! What a client asks for, whatever protocol it asked in, and what it is answered.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use serde_json::Value;
+use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::{Record, identity::Identity, turn::Turn};
 
@@ -113,6 +114,8 @@ pub struct Call {
     pub id: Option<Value>,
     /// The payload of create, update, patch and custom methods; null where the client sent none.
     pub data: Value,
+    /// The bytes that `data` refers to, see [`attachment`]. Empty unless the service takes bytes.
+    pub attachments: Vec<Bytes>,
     /// The query, as Feathers writes it.
     pub query: Record,
     /// The values of the path's `:parameters`; the registry fills them in.
@@ -131,10 +134,52 @@ impl Call {
             method,
             id: None,
             data: Value::Null,
+            attachments: Vec::new(),
             query: Record::new(),
             route: Record::new(),
             caller,
             turn: Turn::default(),
         }
     }
+
+    /// The value of a parameter in the service's path; empty if there is none of this name.
+    pub fn parameter(&self, name: &str) -> &str {
+        self.route
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+/// What a call is answered. Most answers are a value: `json!(…).into()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The result.
+    pub data: Value,
+    /// The bytes that `data` refers to, see [`attachment`].
+    pub attachments: Vec<Bytes>,
+    /// Where the result is found; REST answers 303 with it.
+    pub location: Option<String>,
+}
+
+impl From<Value> for Answer {
+    fn from(data: Value) -> Self {
+        Self {
+            data,
+            ..Self::default()
+        }
+    }
+}
+
+/// How a value refers to one of its attachments.
+pub fn attachment(index: usize) -> Value {
+    json!({"_placeholder": true, "num": index})
+}
+
+/// The attachment that a value refers to, if it is such a reference.
+pub fn attachment_index(value: &Value) -> Option<usize> {
+    let reference = value.as_object().filter(|object| object.len() == 2)?;
+    let is_reference = reference.get("_placeholder") == Some(&Value::Bool(true));
+    let index = reference.get("num").filter(|_| is_reference)?.as_u64()?;
+    usize::try_from(index).ok()
 }

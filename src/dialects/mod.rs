@@ -10,8 +10,15 @@ mod ws;
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use tower_http::compression::{
+    CompressionLayer, Predicate,
+    predicate::{DefaultPredicate, SizeAbove},
+};
 
 use crate::App;
+
+/// Answers smaller than this, in bytes, are sent as they are.
+const SMALL: u64 = 1_024;
 
 /// What serves all protocols.
 pub struct Dialects {
@@ -38,13 +45,20 @@ pub fn build(app: &Arc<App>) -> Dialects {
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
+        .layer(CompressionLayer::new().compress_when(is_worth_it()))
         .with_state(Arc::clone(app));
     let router = Router::new()
         .fallback_service(socket_io.layer(router))
         .layer(feathers::cors(&app.config))
+        .layer(middleware::from_fn(feathers::options))
         .layer(middleware::from_fn_with_state(
             Arc::clone(app),
             guard::guard,
         ));
     Dialects { router, socket_io }
+}
+
+/// What is compressed for clients that take it: large answers, never an event stream.
+fn is_worth_it() -> impl Predicate {
+    DefaultPredicate::new().and(SizeAbove::new(SMALL))
 }

@@ -1,12 +1,12 @@
 //! `health`: whether the daemon is up; what command-line tools ask first.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Service;
 use crate::{
     core::{
         BoxFuture,
-        call::{Call, Method},
+        call::{Answer, Call, Method},
     },
     error::Result,
     store::Store,
@@ -20,7 +20,7 @@ impl Service for Health {
         vec![Method::Find]
     }
 
-    fn call<'a>(&'a self, _call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+    fn call<'a>(&'a self, _call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(async move {
             // A daemon whose database is gone is not well.
             let (_, head) = crate::store::log::head(&mut store.reader()).await?;
@@ -30,7 +30,8 @@ impl Service for Health {
                 "version": env!("CARGO_PKG_VERSION"),
                 "database": store.kind(),
                 "seq": store.story().log.id().stamp(head),
-            }))
+            })
+            .into())
         })
     }
 }

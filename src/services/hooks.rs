@@ -5,13 +5,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::registry::Service;
 use crate::{
     core::{
         BoxFuture,
-        call::{Call, Method},
+        call::{Answer, Call, Method},
     },
     error::{Error, Result},
     store::Store,
@@ -24,7 +22,7 @@ pub struct Context<'a> {
     /// The database.
     pub store: &'a Store,
     /// The answer: set by the service, or by a hook in its stead.
-    pub result: Option<Value>,
+    pub result: Option<Answer>,
 }
 
 /// A hook: before, after or instead, by where it calls `next`.
@@ -78,7 +76,7 @@ pub fn before(
 /// Runs a function on the answer of the methods it is for.
 pub fn after(
     methods: impl Into<Vec<Method>>,
-    change: impl Fn(&Call, &mut Value) -> Result<()> + Send + Sync + 'static,
+    change: impl Fn(&Call, &mut Answer) -> Result<()> + Send + Sync + 'static,
 ) -> impl Hook {
     Simple {
         methods: methods.into(),
@@ -98,7 +96,7 @@ pub fn error(
 }
 
 type BeforeFn = dyn Fn(&mut Call) -> Result<()> + Send + Sync;
-type AfterFn = dyn Fn(&Call, &mut Value) -> Result<()> + Send + Sync;
+type AfterFn = dyn Fn(&Call, &mut Answer) -> Result<()> + Send + Sync;
 type ErrorFn = dyn Fn(&Call, Error) -> Error + Send + Sync;
 
 enum Change {
@@ -130,10 +128,8 @@ impl Hook for Simple {
                 }
                 Change::After(change) => {
                     next.run(&mut *context).await?;
-                    let mut result = context.result.take().unwrap_or(Value::Null);
-                    change(&context.call, &mut result)?;
-                    context.result = Some(result);
-                    Ok(())
+                    let result = context.result.get_or_insert_default();
+                    change(&context.call, result)
                 }
                 Change::Error(change) => {
                     let outcome = next.run(&mut *context).await;

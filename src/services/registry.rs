@@ -9,7 +9,7 @@ use super::hooks::{Context, Hook, Next};
 use crate::{
     core::{
         BoxFuture, Record,
-        call::{Call, Method},
+        call::{Answer, Call, Method},
     },
     error::{Error, Kind, Result},
     store::Store,
@@ -24,7 +24,12 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// A method that writes passes the call's turn, which [`Store::write`] does; `find` and `get` have
     /// had it passed; a custom method that only reads may pass it at once.
-    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>>;
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>>;
+
+    /// Whether clients may attach bytes to their calls.
+    fn takes_bytes(&self) -> bool {
+        false
+    }
 }
 
 /// A registered service.
@@ -40,6 +45,11 @@ impl Entry {
     /// Whether clients may call a method.
     pub fn allows(&self, method: &Method) -> bool {
         self.methods.contains(method)
+    }
+
+    /// Whether clients may attach bytes to their calls.
+    pub fn takes_bytes(&self) -> bool {
+        self.service.takes_bytes()
     }
 
     /// Adds a hook; the first added is the outermost.
@@ -88,14 +98,17 @@ impl Services {
         self.entries.iter().map(|entry| entry.path)
     }
 
-    /// Finds the service of a path, and the values of its route parameters.
-    pub fn find(&self, path: &str) -> Option<(&Entry, Record)> {
-        if let Some(index) = self.exact.get(path) {
+    /// Finds the service of a path's segments, and the values of its route parameters.
+    pub fn find(&self, segments: &[&str]) -> Option<(&Entry, Record)> {
+        let exact = match segments {
+            [segment] => self.exact.get(segment),
+            _ => self.exact.get(segments.join("/").as_str()),
+        };
+        if let Some(index) = exact {
             return Some((&self.entries[*index], Record::new()));
         }
-        let segments: Vec<&str> = path.split('/').collect();
         self.patterns.iter().find_map(|(pattern, index)| {
-            route(pattern, &segments).map(|route| (&self.entries[*index], route))
+            route(pattern, segments).map(|route| (&self.entries[*index], route))
         })
     }
 
@@ -108,7 +121,7 @@ impl Services {
     ///
     /// # Errors
     /// Whatever the service or a hook fails with.
-    pub async fn run(&self, entry: &Entry, mut call: Call, store: &Store) -> Result<Value> {
+    pub async fn run(&self, entry: &Entry, mut call: Call, store: &Store) -> Result<Answer> {
         metrics::counter!("roost_calls_total", "service" => entry.path, "method" => label(&call.method)).increment(1);
         call.service = entry.path.into();
         if call.method.reads() {
@@ -128,7 +141,7 @@ impl Services {
             .await;
         let outcome = answered.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         outcome
-            .map(|()| context.result.unwrap_or(Value::Null))
+            .map(|()| context.result.unwrap_or_default())
             .inspect_err(|error| report(entry.path, error))
     }
 }

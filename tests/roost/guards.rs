@@ -40,7 +40,12 @@ async fn refuses_foreign_hosts_and_origins_on_every_transport() {
     let daemon = Daemon::start(&databases::sqlite()).await;
     let transports = [
         ("GET", "/boards", "", 200),
-        ("OPTIONS", "/boards", "", 200),
+        (
+            "OPTIONS",
+            "/boards",
+            "Access-Control-Request-Method: POST\r\n",
+            204,
+        ),
         ("GET", "/", "", 200),
         ("GET", "/events", "Accept: text/event-stream\r\n", 200),
         ("GET", "/metrics", "", 200),

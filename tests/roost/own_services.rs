@@ -5,7 +5,7 @@ use reqwest::Method as Verb;
 use roost::{
     core::{
         BoxFuture,
-        call::{Call, Method},
+        call::{Answer, Call, Method},
     },
     error::{Error, Result},
     services::{Service, hooks, records::Records, rules::Scope},
@@ -37,17 +37,17 @@ impl Service for Echo {
         ]
     }
 
-    fn call<'a>(&'a self, call: &'a Call, _store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+    fn call<'a>(&'a self, call: &'a Call, _store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(async move {
-            match call.method {
+            let number = |name: &str| call.data[name].as_i64().unwrap_or(0);
+            let answer = match call.method {
                 Method::Get => panic!("no record"),
-                Method::Custom(_) => Ok(json!(
-                    call.data["a"].as_i64().unwrap_or(0) + call.data["b"].as_i64().unwrap_or(0)
-                )),
-                _ => Ok(
-                    json!({"route": call.route, "data": call.data, "provider": call.caller.provider}),
-                ),
-            }
+                Method::Custom(_) => json!(number("a") + number("b")),
+                _ => {
+                    json!({"route": call.route, "data": call.data, "provider": call.caller.provider})
+                }
+            };
+            Ok(answer.into())
         })
     }
 }
@@ -64,7 +64,7 @@ async fn services_of_ones_own_with_hooks(database: Fresh) {
                 Ok(())
             }))
             .hook(hooks::after([Method::Create], |_, answer| {
-                answer["after"] = json!(true);
+                answer.data["after"] = json!(true);
                 Ok(())
             }));
         services.add("panics", Echo);

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::{
     SendError,
@@ -18,12 +20,16 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    attachments,
     request::Request,
     rooms::{Adapter, PAUSE, Peers, is_full, when_there_is_room},
 };
 use crate::{
     App,
-    core::{call::Caller, turn::Turn},
+    core::{
+        call::{Answer, Caller},
+        turn::Turn,
+    },
     error::{Error, Result},
 };
 
@@ -63,7 +69,14 @@ struct Inbox {
 
 struct Waiting {
     text: Box<str>,
+    attachments: Vec<Bytes>,
     reply: Reply,
+}
+
+impl Waiting {
+    fn size(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
 }
 
 impl Calls {
@@ -90,9 +103,16 @@ impl MessageHandler<Adapter, ()> for Calls {
     fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
         let reply = Reply { socket, ack_id };
         match packet {
-            Packet::Str(text, None) => self.0.push(&self.0, text.as_str(), reply),
-            _ => reply.at_once(
-                &Error::bad_request("This service takes no binary attachments"),
+            Packet::Str(text, attachments) => self.0.push(
+                &self.0,
+                Waiting {
+                    text: text.as_str().into(),
+                    attachments: attachments.into_iter().flatten().collect(),
+                    reply,
+                },
+            ),
+            Packet::Bytes(_) => reply.at_once(
+                &Error::bad_request("A call is text, with bytes beside it at most"),
                 &self.0.peers,
             ),
         }
@@ -100,21 +120,19 @@ impl MessageHandler<Adapter, ()> for Calls {
 }
 
 impl State {
-    fn push(&self, this: &Arc<Self>, text: &str, reply: Reply) {
+    fn push(&self, this: &Arc<Self>, waiting: Waiting) {
+        let size = waiting.size();
         let budget = 4 * self.app.config.max_message as usize;
         let mut inbox = self.lock();
-        if inbox.waiting.len() >= WAITING || inbox.bytes + text.len() > budget {
+        if inbox.waiting.len() >= WAITING || inbox.bytes + size > budget {
             drop(inbox);
             let refused = Error::too_many_requests(
                 "Too many calls wait on this connection; wait for answers first",
             );
-            return reply.at_once(&refused, &self.peers);
+            return waiting.reply.at_once(&refused, &self.peers);
         }
-        inbox.bytes += text.len();
-        inbox.waiting.push_back(Waiting {
-            text: text.into(),
-            reply,
-        });
+        inbox.bytes += size;
+        inbox.waiting.push_back(waiting);
         if inbox.draining {
             drop(inbox);
             self.arrived.notify_one();
@@ -161,7 +179,7 @@ impl State {
         let mut inbox = self.lock();
         match inbox.waiting.pop_front() {
             Some(waiting) => {
-                inbox.bytes -= waiting.text.len();
+                inbox.bytes -= waiting.size();
                 Next::Call(waiting)
             }
             None if idle => {
@@ -173,28 +191,38 @@ impl State {
     }
 
     async fn answer(&self, waiting: Waiting, turn: Turn) {
-        let Waiting { text, reply } = waiting;
+        let Waiting {
+            text,
+            attachments,
+            reply,
+        } = waiting;
         let budget = self.app.config.max_message as usize;
         // Who takes no answers gets no more of them made.
         while !self.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
             tokio::time::sleep(PAUSE).await;
         }
-        let outcome = self.run(&text, turn.clone()).await;
+        let outcome = self.run(&text, attachments, turn.clone()).await;
         // Whatever kind of call it was, the next one may start now.
         turn.pass();
-        let bytes = outcome.as_ref().map_or(0, |answer| answer.get().len());
+        let bytes = outcome.as_ref().map_or(0, Outgoing::size);
         self.peers.answered(reply.socket.id, bytes);
         when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
     }
 
-    async fn run(&self, text: &str, turn: Turn) -> Result<Box<RawValue>> {
+    async fn run(&self, text: &str, attachments: Vec<Bytes>, turn: Turn) -> Result<Outgoing> {
         if self.app.stopping.is_cancelled() {
             return Err(Error::unavailable(
                 "The daemon is stopping; nothing was stored",
             ));
         }
         let request = Request::read(text)?;
-        let (entry, call) = request.resolve(&self.app, self.caller.clone(), turn)?;
+        let (entry, mut call) = request.resolve(&self.app, self.caller.clone(), turn)?;
+        if !attachments.is_empty() && !entry.takes_bytes() {
+            return Err(Error::bad_request(
+                "This service takes no binary attachments",
+            ));
+        }
+        call.attachments = attachments;
         let reading = if call.method.reads() {
             self.reading.acquire().await.ok()
         } else {
@@ -202,8 +230,13 @@ impl State {
         };
         let answer = self.app.services.run(entry, call, &self.app.store).await?;
         drop(reading);
+        if !answer.attachments.is_empty() {
+            return Ok(Outgoing::Bytes(answer));
+        }
         let unwritable = |error| Error::general("The answer cannot be written").caused_by(error);
-        to_raw_value(&answer).map_err(unwritable)
+        to_raw_value(&answer.data)
+            .map(Outgoing::Text)
+            .map_err(unwritable)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
@@ -215,6 +248,32 @@ enum Next {
     Call(Waiting),
     Nothing,
     Done,
+}
+
+/// An answer on its way.
+enum Outgoing {
+    /// Text alone, serialised once.
+    Text(Box<RawValue>),
+    /// With bytes in it.
+    Bytes(Answer),
+}
+
+impl Outgoing {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.get().len(),
+            Self::Bytes(answer) => answer.attachments.iter().map(Bytes::len).sum(),
+        }
+    }
+}
+
+impl Serialize for Outgoing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(serializer),
+            Self::Bytes(answer) => attachments::fill(answer, serializer),
+        }
+    }
 }
 
 /// Where a call's answer goes; nowhere without an ack id.
@@ -232,7 +291,7 @@ impl Reply {
     }
 
     /// Tries to answer.
-    fn send(&self, outcome: &Result<Box<RawValue>>) -> Result<(), SendError> {
+    fn send(&self, outcome: &Result<Outgoing>) -> Result<(), SendError> {
         if self.ack_id.is_none() {
             return Ok(());
         }

@@ -2,13 +2,17 @@
 //!
 //! Source: docs/protocols/feathers.md.
 
+mod attachments;
 mod calls;
+mod cors;
 mod events;
+mod query_string;
 mod request;
 mod rest;
 mod resume;
 mod rooms;
 mod sockets;
 
-pub(super) use rest::{ErrorResponse, cors, rest};
+pub(super) use cors::{cors, options};
+pub(super) use rest::{ErrorResponse, rest};
 pub(super) use sockets::SocketIo;

@@ -65,7 +65,7 @@ impl Request {
         };
         let path = path.trim_matches('/');
         let missing = || Error::not_found(format!("Service '{path}' not found"));
-        let (entry, route) = app.services.find(path).ok_or_else(missing)?;
+        let (entry, route) = find(app, path, &self.method).ok_or_else(missing)?;
         if !entry.allows(&self.method) {
             let method = &self.method;
             return Err(Error::method_not_allowed(format!(
@@ -76,7 +76,11 @@ impl Request {
         call.route = route;
         call.turn = turn;
         if has_id(&call.method) {
-            call.id = self.arguments.next().filter(|id| !id.is_null());
+            call.id = self.arguments.next();
+        }
+        // Elsewhere null says: all that match.
+        if call.method != Method::Get {
+            call.id = call.id.filter(|id| !id.is_null());
         }
         if has_data(&call.method) {
             call.data = self.arguments.next().unwrap_or_default();
@@ -91,6 +95,19 @@ impl Request {
         check_id(call.id.as_ref())?;
         Ok((entry, call))
     }
+}
+
+/// The service of a path and its route parameters. As in Feathers, a read may name a record behind the
+/// service's path and finds it as `__id`; a write to such a path is more likely meant for a service
+/// that is not here.
+fn find<'a>(app: &'a App, path: &str, method: &Method) -> Option<(&'a Entry, Record)> {
+    let segments: Vec<_> = path.split('/').collect();
+    app.services.find(&segments).or_else(|| {
+        let (id, service) = segments.split_last().filter(|_| method.reads())?;
+        let (entry, mut route) = app.services.find(service)?;
+        route.insert("__id".to_owned(), Value::String((*id).to_owned()));
+        Some((entry, route))
+    })
 }
 
 const fn has_id(method: &Method) -> bool {
@@ -110,7 +127,7 @@ const fn has_data(method: &Method) -> bool {
 /// An id is a string or a number; a boolean, list or object is none.
 fn check_id(id: Option<&Value>) -> Result<()> {
     match id {
-        None | Some(Value::String(_) | Value::Number(_)) => Ok(()),
+        None | Some(Value::Null | Value::String(_) | Value::Number(_)) => Ok(()),
         Some(_) => Err(Error::bad_request("The id must be a string or a number")),
     }
 }

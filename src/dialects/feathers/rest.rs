@@ -13,14 +13,13 @@ use http::{
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::time::timeout;
-use tower_http::cors::{AllowHeaders, CorsLayer};
 
+use super::{attachments, query_string};
 use crate::{
     App,
-    config::Config,
     core::{
         Record,
-        call::{Call, Caller, Method},
+        call::{Answer, Call, Caller, Method},
         identity::Identity,
     },
     error::{Error, Kind, Result},
@@ -39,29 +38,6 @@ impl IntoResponse for ErrorResponse {
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         json_response(status, serde_json::to_vec(&self.0).unwrap_or_default())
     }
-}
-
-/// What pages of other origins may do.
-pub(in crate::dialects) fn cors(config: &Config) -> CorsLayer {
-    let origins: Vec<HeaderValue> = config
-        .cors_origins
-        .iter()
-        .filter(|origin| !origin.is_empty())
-        .filter_map(|origin| origin.parse().ok())
-        .collect();
-    CorsLayer::new()
-        .allow_origin(origins)
-        .allow_methods([
-            Verb::GET,
-            Verb::HEAD,
-            Verb::POST,
-            Verb::PUT,
-            Verb::PATCH,
-            Verb::DELETE,
-            Verb::OPTIONS,
-        ])
-        .allow_headers(AllowHeaders::mirror_request())
-        .allow_credentials(true)
 }
 
 /// Answers every request that no other dialect takes.
@@ -88,14 +64,14 @@ async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
     };
     let mut call = Call::new(entry.path, method.clone(), caller);
     call.route = route;
-    call.query = query(parts.uri.query().unwrap_or_default())?;
+    call.query = query_string::parse(parts.uri.query().unwrap_or_default())?;
     call.id = id.filter(|_| !matches!(method, Method::Create | Method::Custom(_)));
     if matches!(parts.method, Verb::POST | Verb::PUT | Verb::PATCH) {
         let body = read(body, app.config.max_message as usize).await?;
         call.data = data(&parts.headers, &body)?;
     }
     let answer = app.services.run(entry, call, &app.store).await?;
-    Ok(respond(&method, &answer))
+    Ok(respond(&method, answer))
 }
 
 /// The service of a path, its route parameters, and the id behind it.
@@ -106,12 +82,13 @@ fn find<'a>(app: &'a App, path: &str) -> Result<(&'a Entry, Record, Option<Value
         .filter(|segment| !segment.is_empty())
         .map(decode)
         .collect::<Result<_>>()?;
-    if let Some((entry, route)) = app.services.find(&segments.join("/")) {
+    let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+    if let Some((entry, route)) = app.services.find(&segments) {
         return Ok((entry, route, None));
     }
     let (id, service) = segments.split_last().ok_or_else(missing)?;
-    let (entry, route) = app.services.find(&service.join("/")).ok_or_else(missing)?;
-    Ok((entry, route, Some(Value::String(id.clone()))))
+    let (entry, route) = app.services.find(service).ok_or_else(missing)?;
+    Ok((entry, route, Some(Value::String((*id).to_owned()))))
 }
 
 fn decode(segment: &str) -> Result<String> {
@@ -148,17 +125,6 @@ fn method(parts: &Parts, with_id: bool) -> Result<Method> {
     }
 }
 
-fn query(text: &str) -> Result<Record> {
-    let pairs: Vec<_> = text.split('&').filter(|pair| !pair.is_empty()).collect();
-    if pairs.is_empty() {
-        return Ok(Record::new());
-    }
-    let config = serde_qs::Config::new().max_depth(5).use_form_encoding(true);
-    config
-        .deserialize_str(&pairs.join("&"))
-        .map_err(|_| Error::bad_request("The query string cannot be read"))
-}
-
 async fn read(body: Body, limit: usize) -> Result<Bytes> {
     let slow = |_| Error::new(Kind::Timeout, "The body did not come in time");
     let too_large = |_| Error::payload_too_large(format!("The body is larger than {limit} bytes"));
@@ -176,21 +142,38 @@ fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or("application/json");
+    let text =
+        || std::str::from_utf8(body).map_err(|_| Error::bad_request("The body is not UTF-8"));
     if kind.starts_with("application/x-www-form-urlencoded") {
-        let text =
-            std::str::from_utf8(body).map_err(|_| Error::bad_request("The body is not UTF-8"))?;
-        return query(text).map(Value::Object);
+        return query_string::parse(text()?).map(Value::Object);
+    }
+    if kind.starts_with("text/") {
+        return text().map(Value::from);
     }
     serde_json::from_slice(body)
         .map_err(|error| Error::bad_request(format!("The body is no JSON: {error}")))
 }
 
-fn respond(method: &Method, answer: &Value) -> Response {
-    match (method, answer) {
-        (_, answer) if is_falsy(answer) => StatusCode::NO_CONTENT.into_response(),
-        (Method::Create, _) => json_response(StatusCode::CREATED, answer.to_string().into_bytes()),
-        _ => json_response(StatusCode::OK, answer.to_string().into_bytes()),
+/// Status and body as Feathers chooses them: a location, then nothing, then what was created.
+fn respond(method: &Method, answer: Answer) -> Response {
+    let location = answer
+        .location
+        .as_deref()
+        .and_then(|location| HeaderValue::from_str(location).ok());
+    let status = match method {
+        _ if location.is_some() => StatusCode::SEE_OTHER,
+        _ if is_falsy(&answer.data) => return StatusCode::NO_CONTENT.into_response(),
+        Method::Create => StatusCode::CREATED,
+        _ => StatusCode::OK,
+    };
+    let mut response = json_response(
+        status,
+        attachments::as_json(answer).to_string().into_bytes(),
+    );
+    if let Some(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
     }
+    response
 }
 
 /// What JavaScript takes for nothing.
@@ -221,45 +204,10 @@ pub(super) fn headers(headers: &HeaderMap) -> Record {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn reads_query_strings_as_clients_write_them() {
-        let cases = [
-            ("a=1&b=x%20y+z", json!({"a": "1", "b": "x y z"})),
-            (
-                "age[$in][0]=1&age[$in][1]=2",
-                json!({"age": {"$in": ["1", "2"]}}),
-            ),
-            (
-                "$sort[z]=1&$sort[a]=-1",
-                json!({"$sort": {"z": "1", "a": "-1"}}),
-            ),
-            ("%24limit=5&a[]=1", json!({"$limit": "5", "a": ["1"]})),
-            (
-                "$or[0][a]=1&$or[1][b][$gt]=2",
-                json!({"$or": [{"a": "1"}, {"b": {"$gt": "2"}}]}),
-            ),
-        ];
-        for (text, expected) in cases {
-            let read = query(text).unwrap();
-            assert_eq!(Value::Object(read.clone()), expected, "{text}");
-            let keys = |value: &Value| value.to_string();
-            assert_eq!(keys(&Value::Object(read)), keys(&expected), "{text}: order");
-        }
-    }
+    use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn reads_whatever_query_comes_or_refuses_it(text in "[a-c$=&%+\\[\\]0-9A-F\u{0}-\u{2ff}]{0,60}") {
-            if let Err(error) = query(&text) {
-                prop_assert_eq!(error.kind().status(), 400);
-            }
-        }
-
         #[test]
         fn decodes_whatever_path_comes_or_refuses_it(segment in "[a-z%0-9A-F\u{0}-\u{2ff}]{0,40}") {
             if let Err(error) = decode(&segment) {

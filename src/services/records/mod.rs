@@ -6,6 +6,7 @@ mod methods;
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use sea_orm::{EntityName, EntityTrait};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     core::{
         BoxFuture, Record,
-        call::{Call, Method},
+        call::{Answer, Call, Method},
     },
     error::Result,
     store::{Store, lane::Work, query::Query, table::Table},
@@ -127,20 +128,20 @@ impl Service for Records {
         Method::STANDARD.into_iter().chain(own).collect()
     }
 
-    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Value>> {
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         let own = self
             .0
             .methods
             .iter()
             .find(|(method, _)| *method == call.method);
         if let Some((_, handler)) = own {
-            return handler(call, store);
+            return Box::pin(handler(call, store).map_ok(Answer::from));
         }
         Box::pin(async move {
             let query = Query::parse(&call.query, &self.0.searchable)?;
-            match call.method {
-                Method::Find => self.0.find(query, store).await,
-                Method::Get => self.0.get(call, query, store).await,
+            let answer = match call.method {
+                Method::Find => self.0.find(query, store).await?,
+                Method::Get => self.0.get(call, query, store).await?,
                 _ => {
                     let settings = Arc::clone(&self.0);
                     let write = Write::read(&settings, call, query)?;
@@ -148,9 +149,10 @@ impl Service for Records {
                         .write(&call.turn, async move |work: &mut Work<'_>| {
                             settings.write(write, work).await
                         })
-                        .await
+                        .await?
                 }
-            }
+            };
+            Ok(answer.into())
         })
     }
 }
