@@ -1,6 +1,6 @@
 //! The daemon's parts, put together once and shared by every dialect.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -9,8 +9,8 @@ use crate::{
     config::Config,
     core::clock::{SharedClock, SystemClock},
     error::Result,
-    services::Services,
-    store::{Store, connect::Closing},
+    services::{self, Services, Workspace},
+    store::{self, Store, connect::Closing},
 };
 
 /// Everything a dialect needs.
@@ -27,6 +27,27 @@ pub struct App {
     pub stopping: CancellationToken,
     /// Cancelled by the write lane if it cannot go on.
     pub broken: CancellationToken,
+}
+
+/// Roost's own services, set as the configuration says.
+///
+/// # Errors
+/// If the data folder has no absolute path.
+pub fn own_services(config: &Config) -> Result<Services, String> {
+    let folder = config
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| store::folder(config.database_url.expose_secret()));
+    // An empty path is the current folder.
+    let folder = std::path::absolute(Path::new(".").join(folder))
+        .map_err(|error| format!("DATA_DIR cannot be used: {error}"))?;
+    let mut services = Services::default();
+    let workspace = Workspace {
+        folder,
+        files: true,
+    };
+    services::register(&mut services, &workspace);
+    Ok(services)
 }
 
 impl App {

@@ -1,6 +1,6 @@
 //! What an operator can set: each a flag and a variable. Only this file reads the environment.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
@@ -59,6 +59,10 @@ pub struct Config {
         global = true
     )]
     pub database_url: SecretString,
+
+    /// Folder of clones and worktrees [default: the folder of the database]
+    #[arg(long, env = "DATA_DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
 
     /// SQLite only: `normal` survives a killed daemon, `full` a power cut too, at the price of slower writes
     #[arg(long, env = "SYNCHRONOUS", value_enum, default_value_t = Synchronous::Normal, global = true)]

@@ -5,6 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use clap::Parser;
 use roost::{
     App,
+    app::own_services,
     config::{Cli, Command, Config, LogFormat},
     serve::{announce, bind, serve, signalled},
     services,
@@ -43,9 +44,11 @@ fn complain(message: &str) {
 async fn run(config: Config) -> Result<(), String> {
     log(&config)?;
     let listeners = bind(&config).await?;
-    let mut services = services::Services::default();
-    services::register(&mut services);
+    let services = own_services(&config)?;
     let (app, closing) = App::open(config, services)
+        .await
+        .map_err(|error| error.to_string())?;
+    services::seed(&app.store)
         .await
         .map_err(|error| error.to_string())?;
     announce(&listeners);

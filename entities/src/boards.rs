@@ -22,6 +22,12 @@ pub struct Model {
     pub description: Option<String>,
     pub color: Option<String>,
     pub icon: Option<String>,
+    pub created_by: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub objects: Option<String>,
+    pub background_color: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub custom_context: Option<String>,
 }
 
 /// Relations: the store joins by column.

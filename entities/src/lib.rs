@@ -9,4 +9,6 @@ pub mod boards;
 pub mod events;
 pub mod log_head;
 pub mod messages;
+pub mod repos;
 pub mod sessions;
+pub mod tasks;

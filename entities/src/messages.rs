@@ -26,6 +26,9 @@ pub struct Model {
     pub tool_uses: Option<String>,
     #[sea_orm(column_type = "Json", nullable)]
     pub metadata: Option<String>,
+    pub parent_tool_use_id: Option<String>,
+    pub status: Option<String>,
+    pub queue_position: Option<i64>,
 }
 
 /// Relations: the store joins by column.

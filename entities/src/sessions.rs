@@ -19,7 +19,12 @@ pub struct Model {
     #[sea_orm(column_type = "Timestamp")]
     pub last_updated: String,
     pub agent_version: Option<String>,
+    pub title: Option<String>,
     pub description: Option<String>,
+    pub created_by: Option<String>,
+    pub worktree_id: Option<String>,
+    pub agent_session_id: Option<String>,
+    pub sdk_session_id: Option<String>,
     #[sea_orm(column_type = "Json")]
     pub repo: String,
     #[sea_orm(column_type = "Json")]
@@ -28,10 +33,27 @@ pub struct Model {
     pub genealogy: String,
     #[sea_orm(column_type = "Json")]
     pub concepts: String,
+    #[sea_orm(column_name = "contextFiles", column_type = "Json", nullable)]
+    pub context_files: Option<String>,
     #[sea_orm(column_type = "Json")]
     pub tasks: String,
     pub message_count: i64,
     pub tool_use_count: i64,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub permission_config: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub model_config: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub custom_context: Option<String>,
+    pub current_context_usage: Option<i64>,
+    pub context_window_limit: Option<i64>,
+    #[sea_orm(column_type = "Timestamp", nullable)]
+    pub last_context_update_at: Option<String>,
+    pub scheduled_run_at: Option<i64>,
+    pub scheduled_from_worktree: bool,
+    pub ready_for_prompt: bool,
+    pub archived: bool,
+    pub archived_reason: Option<String>,
 }
 
 /// Relations: the store joins by column.

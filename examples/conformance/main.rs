@@ -13,9 +13,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use roost::{
     App,
+    app::own_services,
     config::{Cli, Config},
     serve::{announce, bind, serve, signalled},
-    services::{self, Services},
 };
 
 #[tokio::main]
@@ -36,8 +36,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), String> {
     let listeners = bind(&config).await?;
-    let mut services = Services::default();
-    services::register(&mut services);
+    let mut services = own_services(&config)?;
     people::register(&mut services);
     let (app, closing) = App::open(config, services)
         .await

@@ -27,6 +27,21 @@ impl Columns {
         ColumnDef::new(name).big_integer().not_null().to_owned()
     }
 
+    /// A 64-bit integer that may be empty.
+    pub(crate) fn optional_integer(self, name: &'static str) -> ColumnDef {
+        let mut column = ColumnDef::new(name);
+        column.big_integer().null().to_owned()
+    }
+
+    /// A boolean that is false unless something else is said.
+    pub(crate) fn flag(self, name: &'static str) -> ColumnDef {
+        ColumnDef::new(name)
+            .boolean()
+            .not_null()
+            .default(false)
+            .to_owned()
+    }
+
     /// The place in the log: SQLite's row id has to be spelled "integer".
     pub(crate) fn seq(self) -> ColumnDef {
         let mut column = ColumnDef::new("seq");

@@ -4,13 +4,17 @@ pub use sea_orm_migration::prelude::*;
 
 mod columns;
 mod m0001_spine;
+mod m0002_services;
 
 /// Every migration, oldest first.
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_spine::Migration)]
+        vec![
+            Box::new(m0001_spine::Migration),
+            Box::new(m0002_services::Migration),
+        ]
     }
 }
 

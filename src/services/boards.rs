@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::{board_sessions, boards};
+use entities::{board_sessions, boards, sessions};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sea_orm::{
     Order,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     records::Records,
     rules::{Change, Rules, Scope},
-    values::{fill, keep, leave_out_nulls, plain_id, text},
+    values::{fill, keep, leave_out_nulls, objects, plain_id, text},
 };
 use crate::{
     core::{BoxFuture, Record, event::Draft},
@@ -35,6 +35,8 @@ const SESSIONS_AFTER: [&str; 6] = [
 pub fn service() -> Records {
     Records::of::<boards::Entity>("board_id")
         .paginate(50, 100)
+        .short_ids("Board")
+        .alias("updated_at", "last_updated")
         .rules(Boards)
         .build()
 }
@@ -52,6 +54,7 @@ impl Rules for Boards {
     ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             plain_id(board, "board_id")?;
+            objects(board, ["objects", "custom_context"])?;
             fill(board, "board_id", || json!(work.clock.random_id()));
             fill(board, "name", || json!("Untitled Board"));
             fill(board, "created_at", || json!(work.now.to_string()));
@@ -61,10 +64,11 @@ impl Rules for Boards {
         .boxed_local()
     }
 
-    fn change(&self, _current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
+    fn change(&self, current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(changes, &["created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
-        Ok(())
+        act(current, changes)?;
+        objects(changes, ["objects", "custom_context"])
     }
 
     fn stored<'a>(
@@ -107,6 +111,70 @@ impl Rules for Boards {
     }
 }
 
+/// Does what a patch's `_action` says to the things that are drawn on a board, by their ids:
+/// `upsertObject {objectId, objectData}`, `batchUpsertObjects {objects}`, `removeObject {objectId}`
+/// and `deleteZone {objectId}`.
+fn act(current: &Record, changes: &mut Record) -> Result<()> {
+    let Some(action) = changes.shift_remove("_action") else {
+        return Ok(());
+    };
+    let missing = |name: &str| Error::bad_request(format!("This `_action` needs `{name}`"));
+    let drawn = current.get("objects").and_then(Value::as_object);
+    let mut drawn = drawn.cloned().unwrap_or_default();
+    let id = || text(changes, "objectId").ok_or_else(|| missing("objectId"));
+    match action.as_str() {
+        Some("upsertObject") => {
+            let object = changes.get("objectData").filter(|data| data.is_object());
+            let object = object.ok_or_else(|| missing("objectData"))?;
+            drawn.insert(id()?.to_owned(), object.clone());
+        }
+        Some("batchUpsertObjects") => {
+            let more = changes.get("objects").and_then(Value::as_object);
+            drawn.extend(more.ok_or_else(|| missing("objects"))?.clone());
+        }
+        Some("removeObject" | "deleteZone") => drop(drawn.shift_remove(id()?)),
+        _ => {
+            return Err(Error::bad_request(
+                "`_action` must be one of upsertObject, batchUpsertObjects, removeObject, deleteZone",
+            ));
+        }
+    }
+    changes.insert("objects".to_owned(), Value::Object(drawn));
+    Ok(())
+}
+
+/// Creates a board if there are neither boards nor sessions.
+///
+/// # Errors
+/// If the database fails.
+pub async fn seed(work: &mut Work<'_>) -> Result<()> {
+    let sessions = Table::of::<sessions::Entity>("session_id");
+    let all = Condition::all;
+    if TABLE.count(work.tx, all()).await? > 0 || sessions.count(work.tx, all()).await? > 0 {
+        return Ok(());
+    }
+    let board = json!({
+        "name": "Default",
+        "slug": "default",
+        "description": "Default board for all sessions",
+        "color": "#1677ff",
+        "icon": "star",
+    });
+    service().create(board, "system", work).await.map(drop)
+}
+
+/// Puts a session on the boards that hold another; returns their `patched`.
+///
+/// # Errors
+/// If the database fails.
+pub async fn add_beside(other: &str, session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
+    let mut drafts = Vec::new();
+    for (board, _) in links(work.tx, of_session(other)).await? {
+        drafts.push(add_session(&board, session, work).await?);
+    }
+    Ok(drafts)
+}
+
 /// Puts a session on a board; returns the board's `patched`.
 ///
 /// # Errors
@@ -121,18 +189,14 @@ pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Res
 /// # Errors
 /// If the database fails.
 pub async fn forget_session(session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
-    let links = links(
-        work.tx,
-        Expr::col(board_sessions::Column::SessionId).eq(session),
-    )
-    .await?;
+    let links = links(work.tx, of_session(session)).await?;
     if links.is_empty() {
         return Ok(Vec::new());
     }
     let mut delete = Query::delete();
     delete
         .from_table(board_sessions::Entity)
-        .and_where(Expr::col(board_sessions::Column::SessionId).eq(session));
+        .and_where(of_session(session));
     work.tx.execute(work.tx.backend().build(&delete)).await?;
     let mut drafts = Vec::new();
     for (board, _) in links {
@@ -215,6 +279,10 @@ async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
         board.shift_insert(place, "sessions".to_owned(), Value::Array(held));
     }
     Ok(())
+}
+
+fn of_session(session: &str) -> Expr {
+    Expr::col(board_sessions::Column::SessionId).eq(session)
 }
 
 /// Pairs of board and session, in the boards' order.

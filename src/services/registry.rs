@@ -5,7 +5,10 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use super::hooks::{Context, Hook, Next};
+use super::{
+    hooks::{Context, Hook, Next},
+    records::Records,
+};
 use crate::{
     core::{
         BoxFuture, Record,
@@ -91,6 +94,12 @@ impl Services {
             service: Box::new(service),
         });
         &mut self.entries[index]
+    }
+
+    /// Adds a service over a table, and returns it for others that work with its records.
+    pub fn add_records(&mut self, path: &'static str, records: Records) -> Records {
+        self.add(path, records.clone());
+        records
     }
 
     /// The paths, in the order of registration.

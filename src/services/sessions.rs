@@ -1,19 +1,22 @@
 //! `sessions`: one agent's conversation about one piece of work.
 
 use entities::sessions;
-use futures_util::{FutureExt, future::LocalBoxFuture};
-use serde_json::{Value, json};
+use futures_util::{
+    FutureExt,
+    future::{LocalBoxFuture, ready},
+};
+use serde_json::json;
 
 use super::{
     boards,
     records::Records,
     rules::{Change, Rules, Scope},
-    values::{fill, keep, one_of, plain_id, text},
+    values::{Shape, complete, complete_named, fill, keep, lists, objects, one_of, plain_id, text},
 };
 use crate::{
-    core::{Record, call::Method, event::Draft},
-    error::{Error, Result},
-    store::lane::Work,
+    core::{BoxFuture, Record, call::Method, event::Draft},
+    error::Result,
+    store::{fields::Link, lane::Work, transaction::Reader},
 };
 
 const STATUSES: [&str; 5] = [
@@ -29,15 +32,20 @@ pub fn service() -> Records {
     Records::of::<sessions::Entity>("session_id")
         .paginate(50, 1_000)
         .multi([Method::Patch, Method::Remove])
+        .short_ids("Session")
+        .alias("agentic_tool", "agent")
+        .alias("updated_at", "last_updated")
+        .link(Link {
+            name: "board_id",
+            table: "board_sessions",
+            own: "session_id",
+        })
         .rules(Sessions)
         .build()
 }
 
-/// A field that holds an object, and the keys that clients read in it without a guard.
-type Shape = (&'static str, fn() -> Value);
-
-/// All of them.
-const OBJECTS: [Shape; 3] = [
+/// Always there.
+const SHAPES: [Shape; 3] = [
     (
         "repo",
         || json!({"cwd": working_folder(), "managed_worktree": false}),
@@ -52,8 +60,14 @@ const OBJECTS: [Shape; 3] = [
     ),
 ];
 
+/// Fields that hold objects if they are there.
+const OBJECTS: [&str; 3] = ["permission_config", "model_config", "custom_context"];
+
 /// Fields that hold lists.
-const LISTS: [&str; 2] = ["concepts", "tasks"];
+const LISTS: [&str; 3] = ["concepts", "tasks", "contextFiles"];
+
+/// Flags that are false unless something else is said.
+const FLAGS: [&str; 3] = ["scheduled_from_worktree", "ready_for_prompt", "archived"];
 
 struct Sessions;
 
@@ -68,18 +82,23 @@ impl Rules for Sessions {
             let now = json!(work.now.to_string());
             fill(session, "session_id", || json!(work.clock.random_id()));
             fill(session, "status", || json!("idle"));
+            let tool = session.get("agentic_tool").cloned().unwrap_or_default();
+            fill(session, "agent", || tool);
             fill(session, "agent", || json!("claude-code"));
             fill(session, "created_at", || now.clone());
             session.insert("last_updated".to_owned(), now);
-            shapes(session)?;
-            for (name, defaults) in OBJECTS {
+            check(session)?;
+            for (name, defaults) in SHAPES {
                 complete(session, name, defaults());
             }
             fill(session, "concepts", || json!([]));
             fill(session, "tasks", || json!([]));
             fill(session, "message_count", || json!(0));
             fill(session, "tool_use_count", || json!(0));
-            one_of(session, "status", &STATUSES)
+            for flag in FLAGS {
+                fill(session, flag, || json!(false));
+            }
+            Ok(())
         }
         .boxed_local()
     }
@@ -87,13 +106,9 @@ impl Rules for Sessions {
     fn change(&self, _current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(changes, &["agent", "created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
-        shapes(changes)?;
-        for (name, defaults) in OBJECTS {
-            if changes.contains_key(name) {
-                complete(changes, name, defaults());
-            }
-        }
-        one_of(changes, "status", &STATUSES)
+        check(changes)?;
+        complete_named(changes, &SHAPES);
+        Ok(())
     }
 
     fn stored<'a>(
@@ -124,41 +139,31 @@ impl Rules for Sessions {
         true
     }
 
+    fn render<'a>(
+        &'a self,
+        _db: &'a mut dyn Reader,
+        sessions: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
+        // Newer clients know the agent by another name.
+        for session in sessions {
+            let place = session.keys().position(|name| name == "agent");
+            if let (Some(place), Some(agent)) = (place, session.get("agent").cloned()) {
+                session.shift_insert(place + 1, "agentic_tool".to_owned(), agent);
+            }
+        }
+        Box::pin(ready(Ok(())))
+    }
+
     fn scope(&self, session: &Record) -> Option<Scope> {
         Some(Scope::everyone([("session", text(session, "session_id"))]))
     }
 }
 
-/// Refuses objects and lists that are none: one bad record would blank every viewer's page.
-fn shapes(session: &Record) -> Result<()> {
-    let wrong =
-        |name: &str, fits: fn(&Value) -> bool| session.get(name).is_some_and(|value| !fits(value));
-    let objects = OBJECTS.iter().map(|(name, _)| *name);
-    if let Some(name) = objects
-        .into_iter()
-        .find(|name| wrong(name, |value| value.is_object() || value.is_null()))
-    {
-        return Err(Error::bad_request(format!("`{name}` must be an object")));
-    }
-    if let Some(name) = LISTS
-        .into_iter()
-        .find(|name| wrong(name, |value| value.is_array() || value.is_null()))
-    {
-        return Err(Error::bad_request(format!("`{name}` must be a list")));
-    }
-    Ok(())
-}
-
-/// Gives an object field the keys that it lacks: clients read them without a guard.
-fn complete(record: &mut Record, name: &str, defaults: Value) {
-    match (record.get_mut(name), defaults) {
-        (Some(Value::Object(given)), Value::Object(defaults)) => {
-            for (key, value) in defaults {
-                given.entry(key).or_insert(value);
-            }
-        }
-        (_, defaults) => drop(record.insert(name.to_owned(), defaults)),
-    }
+/// Checks the fields that are there.
+fn check(session: &Record) -> Result<()> {
+    objects(session, SHAPES.iter().map(|(name, _)| *name).chain(OBJECTS))?;
+    lists(session, LISTS)?;
+    one_of(session, "status", &STATUSES)
 }
 
 fn working_folder() -> String {

@@ -116,9 +116,14 @@ impl Store {
         &self.clock
     }
 
+    /// Which SQL the database speaks.
+    pub fn backend(&self) -> DbBackend {
+        self.pool.0.get_database_backend()
+    }
+
     /// `sqlite` or `postgres`.
     pub fn kind(&self) -> &'static str {
-        match self.pool.0.get_database_backend() {
+        match self.backend() {
             DbBackend::Sqlite => "sqlite",
             _ => "postgres",
         }

@@ -47,6 +47,13 @@ pub(super) fn sqlite_path(url: &str) -> Result<Option<PathBuf>> {
     Ok(Some(PathBuf::from(path)))
 }
 
+/// The folder in which a database lies; the current one if it is no file.
+pub fn folder(url: &str) -> PathBuf {
+    let file = sqlite_path(url).ok().flatten();
+    let folder = file.and_then(|file| file.parent().map(Path::to_owned));
+    folder.unwrap_or_default()
+}
+
 /// Makes sure that the file is there and takes it for this process; its real path.
 ///
 /// # Errors

@@ -4,9 +4,11 @@
 
 pub mod checkpoint;
 pub mod columns;
+mod conditions;
 pub mod connect;
 mod database;
 pub mod engine;
+pub mod fields;
 pub mod lane;
 pub mod log;
 pub mod pool;
@@ -17,3 +19,4 @@ pub mod table;
 pub mod transaction;
 
 pub use connect::Store;
+pub use database::folder;

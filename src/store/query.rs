@@ -6,12 +6,16 @@
 use std::cell::Cell;
 
 use sea_orm::{
-    Order, Value as SqlValue,
-    sea_query::{Condition, Expr, ExprTrait, Func, LikeExpr, NullOrdering, SelectStatement},
+    DbBackend, Order,
+    sea_query::{Condition, NullOrdering, SelectStatement},
 };
 use serde_json::{Value, json};
 
-use super::columns::{Column, Kind};
+use super::{
+    columns::Column,
+    conditions::{self, size, unknown_operator},
+    fields::{Fields, Target},
+};
 use crate::{
     core::Record,
     error::{Error, Result},
@@ -26,7 +30,7 @@ const CONDITIONS: usize = 250;
 /// Values in a query: SQLite takes 32,766.
 const VALUES: usize = 10_000;
 
-/// A parsed query.
+/// A parsed query; the default one asks for everything.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// What must hold.
@@ -41,21 +45,28 @@ pub struct Query {
     pub select: Option<Vec<String>>,
 }
 
-impl Query {
-    /// Reads a query over these columns.
-    ///
-    /// # Errors
-    /// `BadRequest` for an unknown filter, operator or column, or a value of the wrong kind.
-    pub fn parse(query: &Record, columns: &[Column]) -> Result<Self> {
-        let mut parsed = Self {
+impl Default for Query {
+    fn default() -> Self {
+        Self {
             condition: Condition::all(),
             sort: Vec::new(),
             limit: None,
             skip: 0,
             select: None,
-        };
+        }
+    }
+}
+
+impl Query {
+    /// Reads a query over these fields, for this database.
+    ///
+    /// # Errors
+    /// `BadRequest` for an unknown filter, operator or field, or a value of the wrong kind.
+    pub fn parse(query: &Record, fields: &Fields, backend: DbBackend) -> Result<Self> {
+        let mut parsed = Self::default();
         let reader = Reader {
-            columns,
+            fields,
+            backend,
             conditions: Cell::new(CONDITIONS),
             values: Cell::new(VALUES),
         };
@@ -114,7 +125,8 @@ fn count(value: &Value) -> Option<u64> {
 }
 
 struct Reader<'a> {
-    columns: &'a [Column],
+    fields: &'a Fields,
+    backend: DbBackend,
     /// How many conditions and values may still come.
     conditions: Cell<usize>,
     values: Cell<usize>,
@@ -129,11 +141,6 @@ fn spend(budget: &Cell<usize>, count: usize, what: &str, most: usize) -> Result<
 }
 
 impl Reader<'_> {
-    fn column(&self, name: &str) -> Result<&Column> {
-        let column = self.columns.iter().find(|column| column.name == name);
-        column.ok_or_else(|| Error::bad_request(format!("Unknown field '{name}'")))
-    }
-
     fn sort(&self, value: &Value) -> Result<Vec<(Column, Order)>> {
         let Value::Object(fields) = value else {
             return Err(Error::bad_request(
@@ -143,7 +150,7 @@ impl Reader<'_> {
         let order = |(name, direction): (&String, &Value)| {
             let ascending = *direction == json!(1) || *direction == json!("1");
             Ok((
-                self.column(name)?.clone(),
+                self.fields.column(name)?.clone(),
                 if ascending { Order::Asc } else { Order::Desc },
             ))
         };
@@ -203,107 +210,19 @@ impl Reader<'_> {
     }
 
     fn property(&self, name: &str, value: &Value) -> Result<Condition> {
-        let column = self.column(name)?;
+        let target = self.fields.target(name)?;
         let (conditions, values) = match value {
             Value::Object(operators) => (operators.len(), operators.values().map(size).sum()),
             _ => (1, 1),
         };
         spend(&self.conditions, conditions, "conditions", CONDITIONS)?;
         spend(&self.values, values, "values", VALUES)?;
-        match value {
-            Value::Object(operators) => {
-                operators
-                    .iter()
-                    .try_fold(Condition::all(), |all, (operator, operand)| {
-                        Ok(all.add(compare(column, operator, operand, operators)?))
-                    })
-            }
-            _ => Ok(Condition::all().add(equals(column, value)?)),
+        match target {
+            Target::Column(column) => conditions::on_column(column, value),
+            Target::Inside(column, path) => conditions::inside(column, &path, value, self.backend),
+            Target::Link(link) => conditions::through(link, value),
         }
     }
-}
-
-/// How many values an operand holds.
-fn size(operand: &Value) -> usize {
-    operand.as_array().map_or(1, Vec::len)
-}
-
-fn unknown_operator(operator: &str, holder: &Record) -> Error {
-    Error::bad_request(format!("Invalid query parameter {operator}"))
-        .with_data(Value::Object(holder.clone()))
-}
-
-fn equals(column: &Column, value: &Value) -> Result<Expr> {
-    let left = Expr::col(column.iden());
-    Ok(if value.is_null() {
-        left.is_null()
-    } else {
-        left.eq(column.store(value)?)
-    })
-}
-
-fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) -> Result<Condition> {
-    let left = || Expr::col(column.iden());
-    let stored = || column.store(operand);
-    let pattern = || match operand {
-        Value::String(pattern) if column.kind == Kind::Text && !pattern.contains('\0') => {
-            Ok(LikeExpr::new(pattern.clone()).escape('\\'))
-        }
-        _ => {
-            let text = format!("{operator} looks into texts: it takes one with % and _");
-            Err(Error::bad_request(text))
-        }
-    };
-    let expression = match operator {
-        "$in" => return members(column, operand, operator, true),
-        "$nin" => return members(column, operand, operator, false),
-        "$ne" if operand.is_null() => left().is_not_null(),
-        "$ne" => left().ne(stored()?),
-        "$lt" => left().lt(stored()?),
-        "$lte" => left().lte(stored()?),
-        "$gt" => left().gt(stored()?),
-        "$gte" => left().gte(stored()?),
-        "$like" => left().like(pattern()?),
-        "$notlike" => left().not_like(pattern()?),
-        // Letters of ASCII only, as SQLite's lower() knows no other.
-        "$ilike" => {
-            pattern()?;
-            let pattern = operand.as_str().unwrap_or_default().to_ascii_lowercase();
-            Expr::expr(Func::lower(left())).like(LikeExpr::new(pattern).escape('\\'))
-        }
-        _ => return Err(unknown_operator(operator, holder)),
-    };
-    Ok(Condition::all().add(expression))
-}
-
-fn members(column: &Column, operand: &Value, operator: &str, included: bool) -> Result<Condition> {
-    let one;
-    let list = match operand {
-        Value::Array(list) => list,
-        // REST's `field[$in]=x`: a list of one.
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
-            one = vec![operand.clone()];
-            &one
-        }
-        _ => return Err(Error::bad_request(format!("{operator} takes a list"))),
-    };
-    let with_null = list.iter().any(Value::is_null);
-    let values = list
-        .iter()
-        .filter(|value| !value.is_null())
-        .map(|value| column.store(value));
-    let values = values.collect::<Result<Vec<SqlValue>>>()?;
-    let left = || Expr::col(column.iden());
-    Ok(match (included, with_null) {
-        (true, false) => Condition::all().add(left().is_in(values)),
-        (true, true) => Condition::any()
-            .add(left().is_in(values))
-            .add(left().is_null()),
-        (false, false) => Condition::all().add(left().is_not_in(values)),
-        (false, true) => Condition::all()
-            .add(left().is_not_in(values))
-            .add(left().is_not_null()),
-    })
 }
 
 #[cfg(test)]
@@ -311,18 +230,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::columns::Kind;
 
-    fn columns() -> [Column; 3] {
+    fn fields() -> Fields {
         let column = |name, kind| Column {
             name,
             kind,
             nullable: true,
         };
-        [
+        Fields::new(vec![
             column("age", Kind::Integer),
             column("name", Kind::Text),
             column("at", Kind::Time),
-        ]
+            column("notes", Kind::Json),
+        ])
     }
 
     /// Any JSON, with the words of queries in it.
@@ -346,6 +267,7 @@ mod tests {
             Just("name"),
             Just("at"),
             Just("$like"),
+            Just("notes.a.b"),
             Just("__proto__"),
         ];
         leaf.prop_recursive(6, 40, 4, move |inner| {
@@ -367,8 +289,10 @@ mod tests {
         #[test]
         fn reads_whatever_query_comes_or_refuses_it(query in json()) {
             let Value::Object(query) = query else { return Ok(()) };
-            if let Err(error) = Query::parse(&query, &columns()) {
-                prop_assert_eq!(error.kind().status(), 400);
+            for backend in [DbBackend::Sqlite, DbBackend::Postgres] {
+                if let Err(error) = Query::parse(&query, &fields(), backend) {
+                    prop_assert_eq!(error.kind().status(), 400);
+                }
             }
         }
     }

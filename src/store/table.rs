@@ -44,6 +44,11 @@ impl Table {
         }
     }
 
+    /// Its name in the database.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The columns, in wire order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -123,6 +128,51 @@ impl Table {
             .await?
             .pop()
             .ok_or_else(|| not_found(id))
+    }
+
+    /// The one id that starts with these digits, hyphens or none; `None` if there is no such id.
+    ///
+    /// # Errors
+    /// `BadRequest` if several do, or if the database fails.
+    pub async fn complete(
+        &self,
+        db: &mut dyn Reader,
+        start: &Value,
+        word: &str,
+    ) -> Result<Option<Value>> {
+        let Some(prefix) = short_id(start) else {
+            return Ok(None);
+        };
+        let id = || Expr::col(self.id.iden());
+        // What comes after every id that starts so: '~' is behind all that ids are made of.
+        let condition = Condition::all()
+            .add(id().gte(prefix.as_str()))
+            .add(id().lt(format!("{prefix}~")));
+        let query = Query {
+            condition: condition.clone(),
+            ..Query::default()
+        };
+        let mut found = self.find(db, &query, Some(3)).await?;
+        let mut ids = found
+            .iter_mut()
+            .filter_map(|row| row.get_mut(self.id.name).map(Value::take));
+        let (first, second) = (ids.next(), ids.next());
+        let (Some(first), Some(second)) = (&first, second) else {
+            return Ok(first);
+        };
+        let start = start.as_str().unwrap_or(&prefix);
+        let shorten = |id: &Value| {
+            id.as_str()
+                .map(|id| id.chars().take(8).collect::<String>())
+                .unwrap_or_default()
+        };
+        let more = if ids.next().is_some() { ", ..." } else { "" };
+        let matches = self.count(db, condition).await?;
+        Err(Error::bad_request(format!(
+            "Ambiguous ID prefix '{start}' for {word} ({matches} matches: {}, {}{more})",
+            shorten(first),
+            shorten(&second),
+        )))
     }
 
     /// The number after the largest in a column of the records that match; 0 if there is none.
@@ -274,6 +324,27 @@ impl Table {
     fn table(&self) -> Alias {
         Alias::new(self.name.as_str())
     }
+}
+
+/// The start of a UUID, hyphens where they belong; `None` for what cannot be one.
+fn short_id(start: &Value) -> Option<String> {
+    let start = match start {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let digits = start.replace('-', "").to_ascii_lowercase();
+    if digits.is_empty() || digits.len() >= 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut prefix = String::with_capacity(36);
+    for (index, digit) in digits.chars().enumerate() {
+        if [8, 12, 16, 20].contains(&index) {
+            prefix.push('-');
+        }
+        prefix.push(digit);
+    }
+    Some(prefix)
 }
 
 /// Feathers' words for a record that is not there.

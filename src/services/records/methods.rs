@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,10 +18,10 @@ use crate::{
         call::{Call, Method},
         event::Draft,
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     store::{
         Store,
-        columns::Column,
+        fields::Fields,
         lane::Work,
         query::Query,
         table::{Table, not_found},
@@ -33,7 +34,9 @@ pub(super) struct Settings {
     pub(super) table: Table,
     pub(super) paginate: Option<Paginate>,
     pub(super) multi: Vec<Method>,
-    pub(super) searchable: Vec<Column>,
+    pub(super) fields: Fields,
+    /// What a record is called, where the start of an id finds it.
+    pub(super) short_ids: Option<&'static str>,
     pub(super) refuses_unknown: bool,
     pub(super) rules: Box<dyn Rules>,
     pub(super) methods: Vec<(Method, Handler)>,
@@ -83,7 +86,46 @@ impl Write {
     }
 }
 
+impl Write {
+    /// A write that another service makes.
+    pub(super) fn own(
+        settings: &Settings,
+        method: Method,
+        id: Option<Value>,
+        data: Value,
+        actor: &str,
+    ) -> Self {
+        Self {
+            method,
+            id,
+            data,
+            query: Query::default(),
+            source: settings.table.name().to_owned().into(),
+            actor: actor.to_owned(),
+        }
+    }
+}
+
 impl Settings {
+    pub(super) async fn read(&self, db: &mut dyn Reader, id: &str) -> Result<Record> {
+        let mut records = [self.one(db, &id.into(), Condition::all()).await?];
+        self.render(db, &mut records).await?;
+        let [record] = records;
+        Ok(record)
+    }
+
+    /// The record with an id, or with the start of one.
+    async fn one(&self, db: &mut dyn Reader, id: &Value, condition: Condition) -> Result<Record> {
+        let exact = self.table.get(db, id, condition.clone()).await;
+        match (exact, self.short_ids) {
+            (Err(missing), Some(word)) if missing.kind() == Kind::NotFound => {
+                let full = self.table.complete(db, id, word).await?.ok_or(missing)?;
+                self.table.get(db, &full, condition).await
+            }
+            (exact, _) => exact,
+        }
+    }
+
     pub(super) async fn find(&self, query: Query, store: &Store) -> Result<Value> {
         let db = &mut store.reader();
         let limit = match self.paginate {
@@ -118,7 +160,7 @@ impl Settings {
             .id
             .as_ref()
             .ok_or_else(|| not_found(&json!("undefined")))?;
-        let mut records = [self.table.get(db, id, query.condition.clone()).await?];
+        let mut records = [self.one(db, id, query.condition.clone()).await?];
         self.render(db, &mut records).await?;
         let [record] = records;
         Ok(self.pick(record, &query))
@@ -206,9 +248,7 @@ impl Settings {
     async fn current(&self, write: &Write, work: &mut Work<'_>) -> Result<Vec<Record>> {
         match &write.id {
             Some(id) => Ok(vec![
-                self.table
-                    .get(work.tx, id, write.query.condition.clone())
-                    .await?,
+                self.one(work.tx, id, write.query.condition.clone()).await?,
             ]),
             None => {
                 let all = Query {

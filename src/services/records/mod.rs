@@ -21,7 +21,14 @@ use crate::{
         call::{Answer, Call, Method},
     },
     error::Result,
-    store::{Store, lane::Work, query::Query, table::Table},
+    store::{
+        Store,
+        fields::{Fields, Link},
+        lane::Work,
+        query::Query,
+        table::Table,
+        transaction::Reader,
+    },
 };
 
 /// How `find` pages.
@@ -45,17 +52,64 @@ impl Records {
     /// searchable, nothing published.
     pub fn of<E: EntityTrait + EntityName + Default>(id: &str) -> Builder {
         let table = Table::of::<E>(id);
-        let searchable = table.columns().to_vec();
+        let fields = Fields::new(table.columns().to_vec());
         let rules = Box::new(Plain(|_| None));
         Builder(Settings {
             table,
             paginate: None,
             multi: Vec::new(),
-            searchable,
+            fields,
+            short_ids: None,
             refuses_unknown: false,
             rules,
             methods: Vec::new(),
         })
+    }
+}
+
+/// For other services: inside their units of work, as if a client had called.
+impl Records {
+    /// A record as clients see it, by its id or the start of it.
+    ///
+    /// # Errors
+    /// `NotFound`, or if the database fails.
+    pub async fn read(&self, db: &mut dyn Reader, id: &str) -> Result<Record> {
+        self.0.read(db, id).await
+    }
+
+    /// The records with this text in a field.
+    ///
+    /// # Errors
+    /// `BadRequest` if there is no such field, or if the database fails.
+    pub async fn with(&self, field: &str, text: &str, db: &mut dyn Reader) -> Result<Vec<Record>> {
+        let mut query = Record::new();
+        query.insert(field.to_owned(), text.into());
+        let query = Query::parse(&query, &self.0.fields, db.backend())?;
+        self.0.table.find(db, &query, None).await
+    }
+
+    /// Creates a record, or several from a list, and publishes that this caller did.
+    ///
+    /// # Errors
+    /// As `create` answers a client.
+    pub async fn create(&self, data: Value, actor: &str, work: &mut Work<'_>) -> Result<Value> {
+        let write = Write::own(&self.0, Method::Create, None, data, actor);
+        self.0.write(write, work).await
+    }
+
+    /// Changes a record and publishes that this caller did.
+    ///
+    /// # Errors
+    /// As `patch` answers a client.
+    pub async fn patch(
+        &self,
+        id: &str,
+        changes: Value,
+        actor: &str,
+        work: &mut Work<'_>,
+    ) -> Result<Value> {
+        let write = Write::own(&self.0, Method::Patch, Some(id.into()), changes, actor);
+        self.0.write(write, work).await
     }
 }
 
@@ -77,9 +131,28 @@ impl Builder {
     /// Lets queries name these columns only.
     #[must_use]
     pub fn searchable(mut self, names: &[&str]) -> Self {
-        self.0
-            .searchable
-            .retain(|column| names.contains(&column.name));
+        self.0.fields.only(names);
+        self
+    }
+
+    /// Lets queries call a column by another name.
+    #[must_use]
+    pub fn alias(mut self, alias: &'static str, column: &str) -> Self {
+        self.0.fields.alias(alias, column);
+        self
+    }
+
+    /// Lets queries name what records are linked to through another table.
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.0.fields.link(link);
+        self
+    }
+
+    /// Finds a record by the start of its id, too. The word is what people call such a record.
+    #[must_use]
+    pub const fn short_ids(mut self, word: &'static str) -> Self {
+        self.0.short_ids = Some(word);
         self
     }
 
@@ -138,7 +211,7 @@ impl Service for Records {
             return Box::pin(handler(call, store).map_ok(Answer::from));
         }
         Box::pin(async move {
-            let query = Query::parse(&call.query, &self.0.searchable)?;
+            let query = Query::parse(&call.query, &self.0.fields, store.backend())?;
             let answer = match call.method {
                 Method::Find => self.0.find(query, store).await?,
                 Method::Get => self.0.get(call, query, store).await?,

@@ -3,12 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use clap::Parser;
-use roost::{
-    App,
-    config::Cli,
-    serve,
-    services::{self, Services},
-};
+use roost::{App, app::own_services, config::Cli, serve, services::Services};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -40,8 +35,7 @@ impl Daemon {
     ) -> Self {
         let arguments = [&["roost", "--database-url", &database.url], flags].concat();
         let config = Cli::parse_from(arguments).config;
-        let mut services = Services::default();
-        services::register(&mut services);
+        let mut services = own_services(&config).expect("a data folder");
         register(&mut services);
         let (app, closing) = App::open(config, services).await.expect("an open database");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -1,0 +1,128 @@
+//! Runs git for `repos/clone` and `repos/:id/worktrees`: no prompts, no surprising transports, no
+//! words of its output that name files of this machine.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{process::Command, time::timeout};
+
+use crate::error::{Error, Kind, Result};
+
+/// Time that a clone may take.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Characters of git's complaint that a client is told.
+const COMPLAINT: usize = 300;
+
+/// Where clones and worktrees are kept.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// The folder, absolute: `repos` and `worktrees` are made in it.
+    pub folder: PathBuf,
+    /// Whether files of this machine may be worked with: clones of `file://`, and repositories that
+    /// the daemon did not clone itself.
+    pub files: bool,
+}
+
+impl Workspace {
+    /// Runs git in a folder and returns what it printed.
+    ///
+    /// # Errors
+    /// `BadRequest` with what git complained of, `Timeout`, or `GeneralError` if there is no git.
+    pub(super) async fn git(&self, folder: &Path, arguments: &[&OsStr]) -> Result<String> {
+        let protocols = if self.files {
+            "https:ssh:file"
+        } else {
+            "https:ssh"
+        };
+        let mut command = Command::new("git");
+        command
+            .current_dir(folder)
+            .args(["-c", "protocol.ext.allow=never"])
+            .args(arguments)
+            .env("GIT_ALLOW_PROTOCOL", protocols)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "true")
+            .env("SSH_ASKPASS", "true")
+            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let unstarted = |error| Error::general("git cannot be run here").caused_by(error);
+        let late = |_| Error::new(Kind::Timeout, "git took too long");
+        let output = timeout(PATIENCE, command.output())
+            .await
+            .map_err(late)?
+            .map_err(unstarted)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let complaint = complaint(&String::from_utf8_lossy(&output.stderr));
+        Err(Error::bad_request(format!("git refused: {complaint}")))
+    }
+
+    /// A folder below one of the workspace's, where nothing is yet.
+    ///
+    /// # Errors
+    /// `Conflict` if something is there, or if it would be inside another clone or worktree.
+    pub(super) fn vacant(&self, kind: &str, name: &str) -> Result<PathBuf> {
+        let root = self.folder.join(kind);
+        let place = root.join(name);
+        let above = place
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| *folder != root);
+        let taken = place.exists() || above.into_iter().any(|folder| folder.join(".git").exists());
+        if taken {
+            return Err(Error::conflict(format!(
+                "A folder for '{name}' already exists"
+            )));
+        }
+        Ok(place)
+    }
+}
+
+/// What git complained of, without the paths in it.
+fn complaint(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| {
+        let said = ["fatal:", "error:", "ssh:", "ERROR:"];
+        said.iter().any(|start| line.starts_with(start)) || line.contains("Permission denied")
+    });
+    let words = |line: &str| {
+        let word = |word: &str| {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/');
+            if bare.starts_with('/') || word.contains("://") {
+                "(…)".to_owned()
+            } else {
+                word.to_owned()
+            }
+        };
+        line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    };
+    let complaint = lines.map(words).collect::<Vec<_>>().join("; ");
+    if complaint.is_empty() {
+        return "it did not say why".to_owned();
+    }
+    complaint.chars().take(COMPLAINT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_is_wrong_and_no_paths() {
+        let text = "Cloning into '/srv/data/repos/x'...\nfatal: destination path '/srv/data/repos/x' already exists\nssh: Could not resolve hostname nope: Name or service not known\n";
+        let told = complaint(text);
+        assert!(
+            told.contains("already exists") && told.contains("Could not resolve"),
+            "{told}"
+        );
+        assert!(!told.contains("/srv"), "{told}");
+        assert_eq!(complaint("\n"), "it did not say why");
+    }
+}

@@ -1,0 +1,218 @@
+//! What a query says of one field, as an SQL condition.
+
+use sea_orm::{
+    DbBackend, Value as SqlValue,
+    sea_query::{Alias, BinOper, Condition, Expr, ExprTrait, Func, LikeExpr, Query},
+};
+use serde_json::Value;
+
+use super::{
+    columns::{Column, Kind},
+    fields::Link,
+};
+use crate::{
+    core::Record,
+    error::{Error, Result},
+};
+
+/// How many values an operand holds.
+pub(super) fn size(operand: &Value) -> usize {
+    operand.as_array().map_or(1, Vec::len)
+}
+
+pub(super) fn unknown_operator(operator: &str, holder: &Record) -> Error {
+    Error::bad_request(format!("Invalid query parameter {operator}"))
+        .with_data(Value::Object(holder.clone()))
+}
+
+/// A column and what a query says of it: a value, or operators and their operands.
+pub(super) fn on_column(column: &Column, value: &Value) -> Result<Condition> {
+    let Value::Object(operators) = value else {
+        return Ok(Condition::all().add(equals(column, value)?));
+    };
+    operators
+        .iter()
+        .try_fold(Condition::all(), |all, (operator, operand)| {
+            Ok(all.add(compare(column, operator, operand, operators)?))
+        })
+}
+
+/// A place inside a JSON column: equal to a value, or one of several, or not.
+pub(super) fn inside(
+    column: &Column,
+    path: &[&str],
+    value: &Value,
+    backend: DbBackend,
+) -> Result<Condition> {
+    // As JSON text, so that the string "1" is not the number 1.
+    let found = || match backend {
+        DbBackend::Postgres => Expr::col(column.iden())
+            .cast_as("jsonb")
+            .binary(
+                BinOper::Custom("#>"),
+                Expr::val(format!("{{{}}}", path.join(","))).cast_as("text[]"),
+            )
+            .cast_as("text"),
+        _ => Expr::col(column.iden()).binary(BinOper::Custom("->"), sqlite_path(path)),
+    };
+    membership(value, |included, values| {
+        let named = values.iter().filter(|value| !value.is_null());
+        let texts = named.map(spellings).collect::<Result<Vec<_>>>()?.concat();
+        let mut any = Condition::any().add(found().is_in(texts));
+        if values.iter().any(Value::is_null) {
+            any = any.add(found().is_null()).add(found().eq("null"));
+        }
+        Ok(if included { any } else { any.not() })
+    })
+}
+
+/// `$."a"."b"`; numbers are places in a list.
+fn sqlite_path(path: &[&str]) -> String {
+    let step = |name: &&str| match name.parse::<u32>() {
+        Ok(index) => format!("[{index}]"),
+        Err(_) => format!(".\"{name}\""),
+    };
+    format!("${}", path.iter().map(step).collect::<String>())
+}
+
+/// How a value stands in JSON. A text that REST sent may mean a number or a boolean.
+fn spellings(value: &Value) -> Result<Vec<String>> {
+    match value {
+        Value::Array(_) | Value::Object(_) => Err(Error::bad_request(
+            "A place inside a JSON field is compared with texts, numbers, booleans and null",
+        )),
+        Value::String(text) => {
+            let meant = serde_json::from_str::<Value>(text).ok();
+            let meant = meant.filter(|meant| meant.is_number() || meant.is_boolean());
+            let meant = meant.map(|meant| meant.to_string());
+            Ok([Some(value.to_string()), meant]
+                .into_iter()
+                .flatten()
+                .collect())
+        }
+        _ => Ok(vec![value.to_string()]),
+    }
+}
+
+/// A record that is linked to one of these through another table, or not; null is no link at all.
+pub(super) fn through(link: &Link, value: &Value) -> Result<Condition> {
+    let own = || Expr::col(Alias::new(link.own));
+    membership(value, |included, values| {
+        let linked = |ids: Option<Vec<&str>>| {
+            let mut select = Query::select();
+            select
+                .column(Alias::new(link.own))
+                .from(Alias::new(link.table));
+            if let Some(ids) = ids {
+                select.and_where(Expr::col(Alias::new(link.name)).is_in(ids));
+            }
+            own().in_subquery(select)
+        };
+        let refused = || Error::bad_request(format!("`{}` must be a string", link.name));
+        let ids = values
+            .iter()
+            .filter(|value| !value.is_null())
+            .map(|value| value.as_str().ok_or_else(refused))
+            .collect::<Result<Vec<_>>>()?;
+        let mut any = Condition::any().add(linked(Some(ids)));
+        if values.iter().any(Value::is_null) {
+            any = any.add(linked(None).not());
+        }
+        Ok(if included { any } else { any.not() })
+    })
+}
+
+/// Reads `value`, `$in`, `$ne` and `$nin` as lists that something is in or not.
+fn membership(
+    value: &Value,
+    condition: impl Fn(bool, &[Value]) -> Result<Condition>,
+) -> Result<Condition> {
+    let Value::Object(operators) = value else {
+        return condition(true, std::slice::from_ref(value));
+    };
+    operators
+        .iter()
+        .try_fold(Condition::all(), |all, (operator, operand)| {
+            let one = std::slice::from_ref(operand);
+            let list = operand.as_array().map_or(one, Vec::as_slice);
+            Ok(all.add(match operator.as_str() {
+                "$in" => condition(true, list)?,
+                "$nin" => condition(false, list)?,
+                "$ne" => condition(false, one)?,
+                _ => return Err(unknown_operator(operator, operators)),
+            }))
+        })
+}
+
+fn equals(column: &Column, value: &Value) -> Result<Expr> {
+    let left = Expr::col(column.iden());
+    Ok(if value.is_null() {
+        left.is_null()
+    } else {
+        left.eq(column.store(value)?)
+    })
+}
+
+fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) -> Result<Condition> {
+    let left = || Expr::col(column.iden());
+    let stored = || column.store(operand);
+    let pattern = || match operand {
+        Value::String(pattern) if column.kind == Kind::Text && !pattern.contains('\0') => {
+            Ok(LikeExpr::new(pattern.clone()).escape('\\'))
+        }
+        _ => {
+            let text = format!("{operator} looks into texts: it takes one with % and _");
+            Err(Error::bad_request(text))
+        }
+    };
+    let expression = match operator {
+        "$in" => return members(column, operand, operator, true),
+        "$nin" => return members(column, operand, operator, false),
+        "$ne" if operand.is_null() => left().is_not_null(),
+        "$ne" => left().ne(stored()?),
+        "$lt" => left().lt(stored()?),
+        "$lte" => left().lte(stored()?),
+        "$gt" => left().gt(stored()?),
+        "$gte" => left().gte(stored()?),
+        "$like" => left().like(pattern()?),
+        "$notlike" => left().not_like(pattern()?),
+        // Letters of ASCII only, as SQLite's lower() knows no other.
+        "$ilike" => {
+            pattern()?;
+            let pattern = operand.as_str().unwrap_or_default().to_ascii_lowercase();
+            Expr::expr(Func::lower(left())).like(LikeExpr::new(pattern).escape('\\'))
+        }
+        _ => return Err(unknown_operator(operator, holder)),
+    };
+    Ok(Condition::all().add(expression))
+}
+
+fn members(column: &Column, operand: &Value, operator: &str, included: bool) -> Result<Condition> {
+    let one;
+    let list = match operand {
+        Value::Array(list) => list,
+        // REST's `field[$in]=x`: a list of one.
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+            one = vec![operand.clone()];
+            &one
+        }
+        _ => return Err(Error::bad_request(format!("{operator} takes a list"))),
+    };
+    let with_null = list.iter().any(Value::is_null);
+    let values = list
+        .iter()
+        .filter(|value| !value.is_null())
+        .map(|value| column.store(value));
+    let values = values.collect::<Result<Vec<SqlValue>>>()?;
+    let left = || Expr::col(column.iden());
+    Ok(match (included, with_null) {
+        (true, false) => Condition::all().add(left().is_in(values)),
+        (true, true) => Condition::any()
+            .add(left().is_in(values))
+            .add(left().is_null()),
+        (false, false) => Condition::all().add(left().is_not_in(values)),
+        (false, true) => Condition::all()
+            .add(left().is_not_in(values))
+            .add(left().is_not_null()),
+    })
+}
