@@ -30,7 +30,7 @@ async fn keeps_records(database: Fresh) {
         .keys()
         .map(String::as_str)
         .collect();
-    let order = "session_id status agent created_at last_updated description repo git_state genealogy concepts tasks message_count tool_use_count";
+    let order = "session_id status agent agentic_tool created_at last_updated description repo git_state genealogy concepts tasks message_count tool_use_count scheduled_from_worktree ready_for_prompt archived";
     assert_eq!(keys.join(" "), order);
     let id = &session["session_id"];
     let content = json!([{"type": "text", "text": "ü\u{1F600}\n\"q\""}, {"z": 1, "a": null}]);

@@ -33,7 +33,15 @@ impl Daemon {
         flags: &[&str],
         register: impl FnOnce(&mut Services),
     ) -> Self {
-        let arguments = [&["roost", "--database-url", &database.url], flags].concat();
+        let home = database.folder.path().to_string_lossy();
+        let own = [
+            "roost",
+            "--database-url",
+            &database.url,
+            "--data-dir",
+            &home,
+        ];
+        let arguments = [&own, flags].concat();
         let config = Cli::parse_from(arguments).config;
         let mut services = own_services(&config).expect("a data folder");
         register(&mut services);
