@@ -4,6 +4,7 @@
 
 mod agor;
 mod architecture;
+mod boards;
 mod calls;
 mod durability;
 mod guards;
@@ -12,6 +13,7 @@ mod lifecycle;
 mod own_services;
 mod postgres;
 mod queries;
+mod repos;
 mod slow_readers;
 mod support;
 mod upgrades;

@@ -79,7 +79,13 @@ export class Daemon {
     this.log = [];
     this.#process = spawn(binary, ["--listen", `127.0.0.1:${this.port}`, ...args], {
       // Nothing else of the environment: it could hold settings.
-      env: { PATH: process.env.PATH, DATABASE_URL: this.#database.url, LOG_FORMAT: "json", ...env },
+      env: {
+        PATH: process.env.PATH,
+        DATABASE_URL: this.#database.url,
+        DATA_DIR: this.#database.folder,
+        LOG_FORMAT: "json",
+        ...env,
+      },
       stdio: ["ignore", "ignore", "pipe"],
     });
     running.add(this.#process);

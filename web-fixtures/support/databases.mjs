@@ -10,6 +10,7 @@ import pg from "pg";
 /**
  * @typedef {object} Fresh a database that nobody used before
  * @property {string} url what DATABASE_URL is set to
+ * @property {string} folder where the daemon may keep files
  * @property {() => Promise<void>} drop
  *
  * @typedef {object} Database
@@ -26,6 +27,7 @@ export const sqlite = {
     const folder = await mkdtemp(join(tmpdir(), "roost-"));
     return {
       url: `sqlite://${join(folder, "roost.db")}?mode=rwc`,
+      folder,
       drop: () => rm(folder, { recursive: true }),
     };
   },
@@ -39,7 +41,15 @@ const postgres = {
     await administer(`CREATE DATABASE ${name}`);
     const url = new URL(server);
     url.pathname = name;
-    return { url: url.href, drop: () => administer(`DROP DATABASE ${name} WITH (FORCE)`) };
+    const folder = await mkdtemp(join(tmpdir(), "roost-"));
+    return {
+      url: url.href,
+      folder,
+      async drop() {
+        await administer(`DROP DATABASE ${name} WITH (FORCE)`);
+        await rm(folder, { recursive: true });
+      },
+    };
   },
 };
 

@@ -20,7 +20,7 @@ import { keep, soon } from "./wait.mjs";
  *   dialect has words for everything
  */
 
-const SERVICES = ["boards", "sessions", "messages"];
+const SERVICES = ["boards", "sessions", "tasks", "messages", "repos"];
 const EVENTS = ["created", "updated", "patched", "removed"];
 
 /** Somebody who listens. */
