@@ -18,6 +18,9 @@ use crate::{
     store::Store,
 };
 
+/// The path of a service at the root.
+const ROOT: &str = "/";
+
 /// Answers calls to one path. For a service over a table see [`Records`](super::records::Records).
 pub trait Service: Send + Sync + 'static {
     /// The methods that clients may call.
@@ -77,7 +80,10 @@ impl Services {
     /// # Panics
     /// If the path is taken: a mistake of the program.
     pub fn add(&mut self, path: &'static str, service: impl Service) -> &mut Entry {
-        let path = path.trim_matches('/');
+        let path = match path.trim_matches('/') {
+            "" => ROOT,
+            path => path,
+        };
         let index = self.entries.len();
         let taken = self.entries.iter().any(|entry| entry.path == path);
         assert!(!taken, "two services at `{path}`");
@@ -110,6 +116,7 @@ impl Services {
     /// Finds the service of a path's segments, and the values of its route parameters.
     pub fn find(&self, segments: &[&str]) -> Option<(&Entry, Record)> {
         let exact = match segments {
+            [] | [""] => self.exact.get(ROOT),
             [segment] => self.exact.get(segment),
             _ => self.exact.get(segments.join("/").as_str()),
         };

@@ -22,6 +22,7 @@ use crate::{
 on_both_databases!(
     services_of_ones_own_with_hooks,
     a_table_s_service_with_a_method_and_an_event_of_its_own,
+    a_service_at_the_root,
 );
 
 /// Answers with what it was asked.
@@ -146,4 +147,28 @@ async fn rename(call: &Call, store: &Store) -> Result<Value> {
         Ok(json!(rows))
     };
     store.write(&call.turn, unit).await
+}
+
+async fn a_service_at_the_root(database: Fresh) {
+    let daemon = Daemon::start_with(&database, &[], |services| {
+        let everyone =
+            Records::of::<boards::Entity>("board_id").audience(|_| Some(Scope::everyone([])));
+        services.add("/", everyone.build());
+    })
+    .await;
+    let rest = Rest::new(daemon.address);
+    let given = |id: &str| json!({"board_id": id, "name": "n", "created_at": 0, "last_updated": 0});
+    let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
+    rest.create("", &given("a")).await;
+    let record = socket
+        .call(&json!(["create", "/", given("b"), {}]))
+        .await
+        .expect("a record");
+    let found = socket.call(&json!(["get", "", "b", {}])).await;
+    assert_eq!(found, Ok(record.clone()));
+    let heard = socket.events_so_far().await;
+    assert_eq!(heard.last(), Some(&json!(["/ created", record])));
+    assert_eq!(rest.get("/a").await["board_id"], "a");
+    assert_eq!(rest.send(Verb::GET, "/nope", None).await.0, 404);
+    daemon.stop().await;
 }
