@@ -42,10 +42,7 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let folder = std::path::absolute(Path::new(".").join(folder))
         .map_err(|error| format!("DATA_DIR cannot be used: {error}"))?;
     let mut services = Services::default();
-    let workspace = Workspace {
-        folder,
-        files: true,
-    };
+    let workspace = Workspace::new(folder, true);
     services::register(&mut services, &workspace);
     Ok(services)
 }

@@ -3,12 +3,13 @@
 
 use std::{
     ffi::OsStr,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{process::Command, time::timeout};
+use tokio::{process::Command, sync::Semaphore, time::timeout};
 
 use crate::error::{Error, Kind, Result};
 
@@ -18,17 +19,40 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Characters of git's complaint that a client is told.
 const COMPLAINT: usize = 300;
 
+/// Programs that run at a time; others wait.
+const RUNNING: usize = 4;
+
 /// Where clones and worktrees are kept.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// The folder, absolute: `repos` and `worktrees` are made in it.
-    pub folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Whether files of this machine may be worked with: clones of `file://`, and repositories that
     /// the daemon did not clone itself.
-    pub files: bool,
+    pub(super) files: bool,
+    running: Arc<Semaphore>,
 }
 
 impl Workspace {
+    /// A workspace in a folder, given absolutely; says whether files elsewhere on this machine may be
+    /// cloned and worked with.
+    pub fn new(folder: PathBuf, files: bool) -> Self {
+        Self {
+            folder,
+            files,
+            running: Arc::new(Semaphore::new(RUNNING)),
+        }
+    }
+
+    /// Whether the daemon may work in a clone.
+    pub(super) fn holds(&self, clone: &Path) -> bool {
+        let plain = clone
+            .components()
+            .all(|part| !matches!(part, Component::ParentDir));
+        let own = plain && clone.starts_with(self.folder.join("repos"));
+        (own || self.files) && clone.join(".git").exists()
+    }
+
     /// Runs git in a folder and returns what it printed.
     ///
     /// # Errors
@@ -52,12 +76,14 @@ impl Workspace {
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        let running = self.running.acquire().await;
         let unstarted = |error| Error::general("git cannot be run here").caused_by(error);
         let late = |_| Error::new(Kind::Timeout, "git took too long");
         let output = timeout(PATIENCE, command.output())
             .await
             .map_err(late)?
             .map_err(unstarted)?;
+        drop(running);
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }

@@ -91,7 +91,9 @@ fn plain_name(record: &Record, field: &str) -> Result<()> {
 /// Whether a name is made of letters, digits, `.`, `_`, `/` and `-` and stays where it is put.
 pub(super) fn is_plain_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-');
-    let plain = |part: &str| !part.is_empty() && part != "." && !part.starts_with('-');
+    // No hidden folder, and nothing that git takes for an option or a lock.
+    let plain =
+        |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with(".lock");
     name.len() <= 200
         && name.chars().all(allowed)
         && !name.contains("..")

@@ -41,9 +41,8 @@ impl Service for Worktrees {
                 .repos
                 .read(&mut store.reader(), call.parameter("id"))
                 .await?;
-            let managed = repo["managed_by_agor"] == true;
             let clone = Path::new(field(&repo, "local_path")?);
-            if !(managed || self.workspace.files) || !clone.join(".git").exists() {
+            if !self.workspace.holds(clone) {
                 return Err(Error::bad_request(
                     "This repo has no clone that the daemon can work with",
                 ));
