@@ -14,6 +14,7 @@
 //! Dependencies point one way: `main → dialects → services → store → core → error`.
 
 pub mod app;
+pub mod auth;
 pub mod config;
 pub mod core;
 pub mod dialects;
