@@ -8,7 +8,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, Method as Verb, StatusCode, Uri, header};
 use serde_json::json;
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
 use tokio_util::task::TaskTracker;
@@ -89,11 +89,13 @@ impl SocketIo {
     pub(in crate::dialects) fn layer(&self, router: Router) -> Router {
         let peers = Arc::clone(&self.peers);
         let look = middleware::from_fn(move |request: Request, next: middleware::Next| {
+            let verb = polls(&request).then(|| request.method().clone());
             let admitted = admit_request(&peers, request);
             async move {
-                match admitted {
-                    Some(request) => next.run(request).await,
-                    None => unknown_session(),
+                match (admitted, verb) {
+                    (None, _) => unknown_session(),
+                    (Some(request), None) => next.run(request).await,
+                    (Some(request), Some(verb)) => dressed(next.run(request).await, &verb),
                 }
             }
         });
@@ -158,6 +160,24 @@ fn welcome(app: &Arc<App>, socket: Socket) {
     if let Some(since) = socket.extensions.get::<Since>() {
         app.tasks.spawn(resume(Arc::clone(app), socket, since));
     }
+}
+
+/// Whether a request is long polling's.
+fn polls(request: &Request) -> bool {
+    request.uri().path().starts_with("/socket.io")
+        && parameter(request.uri(), "transport") == Some("polling")
+}
+
+/// An answer to a polling client with the headers that engine.io's have: no cache may keep a poll.
+fn dressed(mut response: Response, verb: &Verb) -> Response {
+    if response.status() == StatusCode::OK {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if verb == Verb::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        }
+    }
+    response
 }
 
 /// Looks at each of the server's requests: refuses (`None`) those of a socket that was cut off,
