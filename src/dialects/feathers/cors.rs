@@ -24,11 +24,10 @@ pub(in crate::dialects) fn cors(config: &Config) -> CorsLayer {
         .allow_methods([
             Verb::GET,
             Verb::HEAD,
-            Verb::POST,
             Verb::PUT,
-            Verb::PATCH,
+            Verb::POST,
             Verb::DELETE,
-            Verb::OPTIONS,
+            Verb::PATCH,
         ])
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(true)
