@@ -63,9 +63,8 @@ impl Request {
         let Some(Value::String(path)) = self.arguments.next() else {
             return Err(Error::not_found("Invalid service path"));
         };
-        let path = path.trim_matches('/');
         let missing = || Error::not_found(format!("Service '{path}' not found"));
-        let (entry, route) = find(app, path, &self.method).ok_or_else(missing)?;
+        let (entry, route) = find(app, path.trim_matches('/'), &self.method).ok_or_else(missing)?;
         if !entry.allows(&self.method) {
             let method = &self.method;
             return Err(Error::method_not_allowed(format!(
@@ -76,11 +75,7 @@ impl Request {
         call.route = route;
         call.turn = turn;
         if has_id(&call.method) {
-            call.id = self.arguments.next();
-        }
-        // Elsewhere null says: all that match.
-        if call.method != Method::Get {
-            call.id = call.id.filter(|id| !id.is_null());
+            call.id = self.id()?;
         }
         if has_data(&call.method) {
             call.data = self.arguments.next().unwrap_or_default();
@@ -92,8 +87,19 @@ impl Request {
                 self.method
             )));
         }
-        check_id(call.id.as_ref())?;
         Ok((entry, call))
+    }
+
+    /// Takes the id, a string or a number. Null says all that match, but to `get`; nothing at all is
+    /// JavaScript's `undefined`, the id of no record.
+    fn id(&mut self) -> Result<Option<Value>> {
+        let reads = self.method.reads();
+        match self.arguments.next() {
+            None if !reads => Err(Error::not_found("No record found for id 'undefined'")),
+            Some(Value::Null) if !reads => Ok(None),
+            id @ (None | Some(Value::Null | Value::String(_) | Value::Number(_))) => Ok(id),
+            Some(_) => Err(Error::bad_request("The id must be a string or a number")),
+        }
     }
 }
 
@@ -104,8 +110,9 @@ fn find<'a>(app: &'a App, path: &str, method: &Method) -> Option<(&'a Entry, Rec
     let segments: Vec<_> = path.split('/').collect();
     app.services.find(&segments).or_else(|| {
         let (id, service) = segments.split_last().filter(|_| method.reads())?;
-        let (entry, mut route) = app.services.find(service)?;
-        route.insert("__id".to_owned(), Value::String((*id).to_owned()));
+        let (entry, parameters) = app.services.find(service)?;
+        let mut route = Record::from_iter([("__id".to_owned(), Value::from(*id))]);
+        route.extend(parameters);
         Some((entry, route))
     })
 }
@@ -122,14 +129,6 @@ const fn has_data(method: &Method) -> bool {
         method,
         Method::Create | Method::Update | Method::Patch | Method::Custom(_)
     )
-}
-
-/// An id is a string or a number; a boolean, list or object is none.
-fn check_id(id: Option<&Value>) -> Result<()> {
-    match id {
-        None | Some(Value::Null | Value::String(_) | Value::Number(_)) => Ok(()),
-        Some(_) => Err(Error::bad_request("The id must be a string or a number")),
-    }
 }
 
 /// What is no object is an empty query.
