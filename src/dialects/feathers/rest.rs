@@ -11,7 +11,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, header, request::Parts,
 };
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{attachments, query_string};
@@ -102,7 +102,7 @@ fn method(parts: &Parts, with_id: bool) -> Result<Method> {
     let custom = parts
         .headers
         .get("x-service-method")
-        .filter(|_| parts.method == Verb::POST);
+        .filter(|name| parts.method == Verb::POST && !name.is_empty());
     if let Some(name) = custom {
         let method = Method::parse(name.to_str().unwrap_or_default());
         return match method {
@@ -135,16 +135,19 @@ async fn read(body: Body, limit: usize) -> Result<Bytes> {
 }
 
 fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
-    if body.is_empty() {
-        return Ok(Value::Null);
-    }
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
-        .unwrap_or("application/json");
+        .unwrap_or_default();
+    let is_form = kind.starts_with("application/x-www-form-urlencoded");
+    if body.is_empty() {
+        // Nothing, or an object with nothing in it.
+        let is_object = is_form || kind.starts_with("application/json");
+        return Ok(if is_object { json!({}) } else { Value::Null });
+    }
     let text =
         || std::str::from_utf8(body).map_err(|_| Error::bad_request("The body is not UTF-8"));
-    if kind.starts_with("application/x-www-form-urlencoded") {
+    if is_form {
         return query_string::parse(text()?).map(Value::Object);
     }
     if kind.starts_with("text/") {
