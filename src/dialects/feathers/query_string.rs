@@ -112,8 +112,13 @@ impl Node {
             Some(index) if !matches!(self, Self::Map(_)) => {
                 let items = self.list()?;
                 let end = items.last_key_value().map_or(0, |(last, _)| last + 1);
-                let taken = |index: &usize| !(rest.is_empty() && items.contains_key(index));
-                let index = index.filter(taken).unwrap_or(end);
+                // `a[][b]=1&a[][c]=2` is one item, as in `qs`.
+                let index = index.or_else(|| (!rest.is_empty()).then_some(0));
+                let free = |index: &usize| match items.get(index) {
+                    None => true,
+                    Some(item) => !rest.is_empty() && !matches!(item, Self::Text(_)),
+                };
+                let index = index.filter(free).unwrap_or(end);
                 items.entry(index).or_default().put(rest, text)
             }
             _ => self.entry(name)?.put(rest, text),
@@ -227,6 +232,11 @@ mod tests {
             ("a[7]=y&a[2]=x", json!({"a": ["x", "y"]})),
             ("a[0]=x&a[b]=y", json!({"a": {"0": "x", "b": "y"}})),
             ("a[b]=y&a[0]=x", json!({"a": {"b": "y", "0": "x"}})),
+            (
+                "a[][b]=1&a[][c]=2&a[1][b]=3",
+                json!({"a": [{"b": "1", "c": "2"}, {"b": "3"}]}),
+            ),
+            ("a[]=x&a[][b]=1", json!({"a": ["x", {"b": "1"}]})),
             ("a[2000]=x", json!({"a": {"2000": "x"}})),
             ("a[01]=x", json!({"a": {"01": "x"}})),
             (
