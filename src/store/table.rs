@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use sea_orm::{
-    DbBackend, EntityName, EntityTrait, Statement, Value as SqlValue, Values,
+    DbBackend, EntityName, EntityTrait, Order, Statement, Value as SqlValue, Values,
     sea_query::{Alias, Condition, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
 };
 use serde_json::Value;
@@ -64,7 +64,8 @@ impl Table {
         self.id.kind == Kind::Integer
     }
 
-    /// Records that match, in order.
+    /// Records that match, in order; where nothing else decides and the database makes the ids, the
+    /// oldest first.
     ///
     /// # Errors
     /// If the database fails.
@@ -76,6 +77,10 @@ impl Table {
     ) -> Result<Vec<Record>> {
         let mut select = self.select(query.condition.clone());
         query.order(&mut select);
+        // PostgreSQL would put a changed row last.
+        if self.makes_ids() {
+            select.order_by(self.id.iden(), Order::Asc);
+        }
         match limit {
             Some(limit) => drop(select.limit(Ord::min(limit, i64::MAX as u64))),
             // SQLite knows no offset without a limit.
