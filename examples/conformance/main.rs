@@ -1,22 +1,34 @@
-//! A daemon of fixture services on the public API, for the suites that ask for them.
+//! A daemon of fixture services on the public API, for the suites that ask for them. Roost's own
+//! services are not here.
 //!
+//! - [`app`]: what genuine Feathers servers were recorded with
+//! - [`todos`]: what the suite of Feathers' behaviours calls
 //! - [`people`]: the table of Feathers' adapter tests, under nine configurations
 //!
 //! It takes Roost's own flags and prints the same lines.
 
 #![expect(unreachable_pub, reason = "a program exports nothing")]
 
+mod app;
+mod function;
 mod people;
+mod tables;
+mod todos;
+mod validation;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use roost::{
     App,
-    app::own_services,
     config::{Cli, Config},
+    core::call::Method,
     serve::{announce, bind, serve, signalled},
+    services::Services,
 };
+
+/// The methods that may work on several records at once.
+const SEVERAL: [Method; 3] = [Method::Create, Method::Patch, Method::Remove];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,12 +48,14 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), String> {
     let listeners = bind(&config).await?;
-    let mut services = own_services(&config)?;
+    let mut services = Services::default();
+    app::register(&mut services);
+    todos::register(&mut services);
     people::register(&mut services);
     let (app, closing) = App::open(config, services)
         .await
         .map_err(|error| error.to_string())?;
-    people::create_table(&app.store)
+    tables::create(&app.store)
         .await
         .map_err(|error| error.to_string())?;
     announce(&listeners);
