@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import adapterTests from "@feathersjs/adapter-tests";
 import feathersErrors from "@feathersjs/errors";
 import feathers from "@feathersjs/feathers";
@@ -11,12 +10,8 @@ import rest from "@feathersjs/rest-client";
 import socketio from "@feathersjs/socketio-client";
 import axios from "axios";
 import { io } from "socket.io-client";
-import { Daemon } from "../support/daemon.mjs";
+import { CONFORMANCE, Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
-
-const BINARY =
-  process.env.CONFORMANCE_BIN ??
-  fileURLToPath(new URL("../../target/debug/examples/conformance", import.meta.url));
 
 // The suite was written for mocha.
 Object.assign(globalThis, { after, afterEach, before, beforeEach, describe, it });
@@ -67,7 +62,7 @@ onEveryDatabase("Feathers' adapter tests", (database) => {
   /** @type {Daemon} */
   let daemon;
   before(async () => {
-    daemon = await Daemon.start(database, { binary: BINARY });
+    daemon = await Daemon.start(database, { binary: CONFORMANCE });
   });
   after(() => daemon?.stop());
 
