@@ -21,7 +21,7 @@ use crate::{
 /// The path of a service at the root.
 const ROOT: &str = "/";
 
-/// Answers calls to one path. For a service over a table see [`Records`](super::records::Records).
+/// Answers calls to one path. For a service over a table see [`Records`].
 pub trait Service: Send + Sync + 'static {
     /// The methods that clients may call.
     fn methods(&self) -> Vec<Method>;
