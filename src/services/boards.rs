@@ -35,6 +35,7 @@ const SESSIONS_AFTER: [&str; 6] = [
 pub fn service() -> Records {
     Records::of::<boards::Entity>("board_id")
         .paginate(50, 100)
+        .in_order_of("created_at")
         .short_ids("Board")
         .alias("updated_at", "last_updated")
         .rules(Boards)

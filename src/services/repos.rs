@@ -19,6 +19,7 @@ use crate::{
 pub fn service() -> Records {
     Records::of::<repos::Entity>("repo_id")
         .paginate(50, 100)
+        .in_order_of("created_at")
         .short_ids("Repo")
         .alias("updated_at", "last_updated")
         .rules(Repos)

@@ -32,6 +32,7 @@ pub fn service() -> Records {
     Records::of::<sessions::Entity>("session_id")
         .paginate(50, 1_000)
         .multi([Method::Patch, Method::Remove])
+        .in_order_of("created_at")
         .short_ids("Session")
         .alias("agentic_tool", "agent")
         .alias("updated_at", "last_updated")

@@ -42,6 +42,7 @@ pub fn service() -> Records {
     Records::of::<tasks::Entity>("task_id")
         .paginate(100, 10_000)
         .multi([Method::Patch, Method::Remove])
+        .in_order_of("created_at")
         .short_ids("Task")
         .rules(Tasks)
         .build()

@@ -23,6 +23,8 @@ pub struct Table {
     name: String,
     columns: Vec<Column>,
     id: Column,
+    /// What orders records where no `$sort` does.
+    natural: Option<Column>,
     /// The insert of a whole row, spelled once.
     insert: OnceLock<String>,
 }
@@ -40,6 +42,7 @@ impl Table {
             name: E::default().table_name().to_owned(),
             columns,
             id,
+            natural: None,
             insert: OnceLock::new(),
         }
     }
@@ -64,8 +67,17 @@ impl Table {
         self.id.kind == Kind::Integer
     }
 
-    /// Records that match, in order; where nothing else decides and the database makes the ids, the
-    /// oldest first.
+    /// Without a `$sort`, records come in the order of this column.
+    ///
+    /// # Panics
+    /// If there is no such column: a mistake of the program.
+    pub fn in_order_of(&mut self, name: &str) {
+        let column = self.columns.iter().find(|column| column.name == name);
+        let column = column.unwrap_or_else(|| panic!("no column `{name}`"));
+        self.natural = Some(column.clone());
+    }
+
+    /// Records that match, in order.
     ///
     /// # Errors
     /// If the database fails.
@@ -77,8 +89,11 @@ impl Table {
     ) -> Result<Vec<Record>> {
         let mut select = self.select(query.condition.clone());
         query.order(&mut select);
+        if let Some(natural) = self.natural.as_ref().filter(|_| query.sort.is_empty()) {
+            select.order_by(natural.iden(), Order::Asc);
+        }
         // PostgreSQL would put a changed row last.
-        if self.makes_ids() {
+        if self.makes_ids() || db.backend() == DbBackend::Postgres {
             select.order_by(self.id.iden(), Order::Asc);
         }
         match limit {

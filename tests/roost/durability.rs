@@ -146,15 +146,20 @@ async fn write(field: Field) {
             continue;
         };
         let call = json!(["create", "messages", {"session_id": field.session, "index": 0, "content": "x".repeat(200)}, {"$select": ["index"]}]);
-        for _ in 0..4 {
+        let mut under_way = 4;
+        for _ in 0..under_way {
             socket.emit(&call).await;
         }
-        while let Some((_, outcome)) = socket.answer().await {
+        // Every answer is awaited: nothing is written after the end.
+        while under_way > 0
+            && let Some((_, outcome)) = socket.answer().await
+        {
             let made = outcome.expect("no error");
             let id = made["message_id"].as_str().expect("an id").to_owned();
             field.acknowledged.lock().expect("the set").insert(id);
-            if field.ended.load(Ordering::Relaxed) || !socket.try_emit(&call).await {
-                break;
+            under_way -= 1;
+            if !field.ended.load(Ordering::Relaxed) && socket.try_emit(&call).await {
+                under_way += 1;
             }
         }
     }

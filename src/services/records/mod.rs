@@ -121,6 +121,13 @@ impl Builder {
         self
     }
 
+    /// Finds records in the order of this column where no `$sort` says another.
+    #[must_use]
+    pub fn in_order_of(mut self, column: &str) -> Self {
+        self.0.table.in_order_of(column);
+        self
+    }
+
     /// Lets these methods work on several records at once.
     #[must_use]
     pub fn multi(mut self, methods: impl Into<Vec<Method>>) -> Self {
