@@ -7,6 +7,7 @@ mod calls;
 mod cors;
 mod events;
 mod query_string;
+mod refusals;
 mod request;
 mod rest;
 mod resume;

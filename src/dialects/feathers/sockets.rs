@@ -2,20 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json, Router,
-    extract::Request,
-    middleware,
-    response::{IntoResponse, Response},
-};
+use axum::{Router, extract::Request, middleware, response::Response};
 use http::{HeaderValue, Method as Verb, StatusCode, Uri, header};
-use serde_json::json;
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
 use tokio_util::task::TaskTracker;
 
 use super::{
     calls::Calls,
     events::Emission,
+    refusals::{as_engine_io, refuse},
     rest::headers,
     resume::{Handshake, resume},
     rooms::{Adapter, EVERYBODY, Peers, STAMPED, Socket},
@@ -89,13 +84,18 @@ impl SocketIo {
     pub(in crate::dialects) fn layer(&self, router: Router) -> Router {
         let peers = Arc::clone(&self.peers);
         let look = middleware::from_fn(move |request: Request, next: middleware::Next| {
+            let ours = is_ours(&request);
             let verb = polls(&request).then(|| request.method().clone());
             let admitted = admit_request(&peers, request);
             async move {
-                match (admitted, verb) {
-                    (None, _) => unknown_session(),
-                    (Some(request), None) => next.run(request).await,
-                    (Some(request), Some(verb)) => dressed(next.run(request).await, &verb),
+                let Some(request) = admitted else {
+                    return refuse(1, "Session ID unknown");
+                };
+                let response = next.run(request).await;
+                match verb {
+                    Some(verb) => dressed(as_engine_io(response).await, &verb),
+                    None if ours => as_engine_io(response).await,
+                    None => response,
                 }
             }
         });
@@ -164,8 +164,11 @@ fn welcome(app: &Arc<App>, socket: Socket) {
 
 /// Whether a request is long polling's.
 fn polls(request: &Request) -> bool {
+    is_ours(request) && parameter(request.uri(), "transport") == Some("polling")
+}
+
+fn is_ours(request: &Request) -> bool {
     request.uri().path().starts_with("/socket.io")
-        && parameter(request.uri(), "transport") == Some("polling")
 }
 
 /// An answer to a polling client with the headers that engine.io's have: no cache may keep a poll.
@@ -183,7 +186,7 @@ fn dressed(mut response: Response, verb: &Verb) -> Response {
 /// Looks at each of the server's requests: refuses (`None`) those of a socket that was cut off,
 /// notes upgrades, and slims the rest.
 fn admit_request(peers: &Peers, request: Request) -> Option<Request> {
-    if !request.uri().path().starts_with("/socket.io") {
+    if !is_ours(&request) {
         return Some(request);
     }
     let sid = parameter(request.uri(), "sid").and_then(|sid| sid.parse::<Sid>().ok());
@@ -205,12 +208,6 @@ fn parameter<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
         .split('&')
         .filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
-}
-
-/// What the server says of a session that it does not know.
-fn unknown_session() -> Response {
-    let body = Json(json!({"code": 1, "message": "Session ID unknown"}));
-    (StatusCode::BAD_REQUEST, body).into_response()
 }
 
 /// Lets go of the read buffer that headers and URI would pin for the connection's life.
