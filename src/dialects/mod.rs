@@ -9,13 +9,21 @@ mod ws;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use percent_encoding::percent_decode_str;
 use tower_http::compression::{
     CompressionLayer, Predicate,
     predicate::{DefaultPredicate, SizeAbove},
 };
 
-use crate::App;
+use self::feathers::ErrorResponse;
+use crate::{App, error::Error};
 
 /// Answers smaller than this, in bytes, are sent as they are.
 const SMALL: u64 = 1_024;
@@ -45,6 +53,7 @@ pub fn build(app: &Arc<App>) -> Dialects {
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
+        .layer(middleware::from_fn(legible))
         .layer(CompressionLayer::new().compress_when(is_worth_it()))
         .with_state(Arc::clone(app));
     let router = Router::new()
@@ -56,6 +65,14 @@ pub fn build(app: &Arc<App>) -> Dialects {
             guard::guard,
         ));
     Dialects { router, socket_io }
+}
+
+/// Refuses a path that is no text, wherever it leads.
+async fn legible(request: Request, next: Next) -> Response {
+    match percent_decode_str(request.uri().path()).decode_utf8() {
+        Ok(_) => next.run(request).await,
+        Err(_) => ErrorResponse(Error::bad_request("The path is not UTF-8")).into_response(),
+    }
 }
 
 /// What is compressed for clients that take it: large answers, never an event stream.
