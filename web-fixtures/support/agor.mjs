@@ -226,13 +226,17 @@ export async function temporaryFolder(name) {
   return { folder, drop: () => rm(folder, { recursive: true, force: true }) };
 }
 
+/** Runs git; returns what it says. @param {string} command @param {string[]} args @param {string} folder */
+export async function git(command, args, folder) {
+  const who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"];
+  return (await run("git", [...who, command, ...args], { cwd: folder })).stdout;
+}
+
 /** Makes a repository with one commit on `main` and a branch `side`. @param {string} folder */
 export async function makeRepository(folder) {
-  const git = (...args) =>
-    run("git", ["-c", "user.name=Ann", "-c", "user.email=ann@example.com", ...args], { cwd: folder });
-  await git("init", "--quiet", "--initial-branch=main");
+  await git("init", ["--quiet", "--initial-branch=main"], folder);
   await writeFile(join(folder, "README"), "A repository\n");
-  await git("add", "README");
-  await git("commit", "--quiet", "--message=First");
-  await git("branch", "side");
+  await git("add", ["README"], folder);
+  await git("commit", ["--quiet", "--message=First"], folder);
+  await git("branch", ["side"], folder);
 }
