@@ -9,7 +9,8 @@ import { soon } from "./wait.mjs";
 
 const built = (name) => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
 
-const BINARY = process.env.ROOST_BIN ?? built("roost");
+/** The daemon itself. */
+export const BINARY = process.env.ROOST_BIN ?? built("roost");
 
 /** The daemon of fixture services. */
 export const CONFORMANCE = process.env.CONFORMANCE_BIN ?? built("examples/conformance");
