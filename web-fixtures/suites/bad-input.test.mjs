@@ -223,9 +223,9 @@ onEveryDatabase("Bad input", (database) => {
   });
 
   test("a `$limit` that is none is the default, and one too large is the largest", async () => {
-    const expected = { sessions: [50, 1_000], messages: [100, 10_000], boards: [50, 100] };
+    const pages = { sessions: [50, 1_000], tasks: [100, 10_000], messages: [100, 10_000], boards: [50, 100], repos: [50, 100] };
     const { client } = await websocket.open(daemon.url);
-    for (const [service, [size, most]] of Object.entries(expected)) {
+    for (const [service, [size, most]] of Object.entries(pages)) {
       for (const [limit, page] of [
         [-1, size],
         ["abc", size],
@@ -416,6 +416,8 @@ onEveryDatabase("Bad input", (database) => {
           for (const [name, value] of Object.entries(strings)) assert.deepEqual(patched[name], value);
           await removed(daemon, service, record);
         }
+        // A repository's slug is the name of its folder.
+        assertError(await sendJson(daemon.url, "POST", "/repos", { slug: text }), 400);
         await removed(daemon, "sessions", session);
       });
     }
@@ -734,7 +736,7 @@ function stringsOf(service, text) {
     messages: { content: text, content_preview: text },
     tasks: { description: text, full_prompt: text, model: text },
     boards: { name: text, description: text, color: text, icon: text, slug: text },
-    repos: { name: text, local_path: text, remote_url: text, default_branch: text, slug: text },
+    repos: { name: text, local_path: text, remote_url: text, default_branch: text },
   }[service];
 }
 

@@ -42,7 +42,7 @@ onEveryDatabase("Five services", (database) => {
         keep(() => socket.close());
         const client = Object.assign(feathers().configure(feathers.socketio(socket)), { io: socket });
         await connected(client);
-        assert.equal(socket.io.engine.protocol, 4);
+        assert.equal(socket.io.engine.transport.query.EIO, 4);
         assert.equal((await client.service("health").find()).status, "ok");
       });
     }
@@ -52,12 +52,12 @@ onEveryDatabase("Five services", (database) => {
       assert.match(stdout, /default: localhost:3030\]/);
       const both = await Daemon.start(database, { args: ["--host", "localhost"] });
       try {
-        const addresses = both.log.flatMap((line) => /listening on (http:[^"]+)/.exec(line)?.[1] ?? []);
         // A machine without IPv6 has one of them only.
         const known = Object.values(networkInterfaces()).flat().map(({ address }) => address);
-        const expected = ["127.0.0.1", "::1"].filter((address) => known.includes(address));
-        assert.deepEqual(addresses.map((address) => new URL(address).hostname.replace(/[[\]]/g, "")).sort(), expected);
-        for (const address of addresses) assert.equal((await fetch(`${address}/health`)).status, 200, address);
+        for (const [address, host] of [["127.0.0.1", "127.0.0.1"], ["::1", "[::1]"]]) {
+          if (!known.includes(address)) continue;
+          assert.equal((await fetch(`http://${host}:${both.port}/health`)).status, 200, address);
+        }
       } finally {
         await both.stop();
       }
