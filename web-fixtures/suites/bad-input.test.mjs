@@ -389,6 +389,170 @@ onEveryDatabase("Bad input", (database) => {
     });
   });
 
+  describe("a dotted name", () => {
+    const keys = ["a'b", 'a"b', "a b", "$", "$[0]", "é🐓", "a\\b", "a]", "[0]", "-1", "*", "%", "#", "{a,b}", "__proto__", "x'; DROP TABLE sessions; --", "a\nb", "TRUE"];
+
+    test("finds what is under any key, or is refused", async () => {
+      const { client } = await websocket.open(daemon.url);
+      // A prototype is a key like any other here.
+      const context = JSON.parse(`{${keys.map((key, n) => `${JSON.stringify(key)}:${n}`).join()}}`);
+      const session = await call(client, "create", "sessions", { custom_context: context }, {});
+      const other = await call(client, "create", "sessions", { custom_context: { other: 1 } }, {});
+      assert.deepEqual(session.custom_context, context);
+      const refused = [];
+      for (const [n, key] of keys.entries()) {
+        const name = `custom_context.${key}`;
+        const ids = async (condition) => {
+          const { data } = await call(client, "find", "sessions", { [name]: condition });
+          return data.map(({ session_id }) => session_id).sort();
+        };
+        const found = await ids(n).catch((error) => (assertHarmless(error, name), error.code));
+        if (found === 400) {
+          refused.push(key);
+          continue;
+        }
+        assert.deepEqual(found, [session.session_id], name);
+        assert.deepEqual(await ids(n + 1_000), [], name);
+        assert.deepEqual(await ids({ $in: [n, "x"] }), [session.session_id], name);
+        assert.deepEqual(await ids({ $in: [] }), [], name);
+        const both = [session.session_id, other.session_id].sort();
+        assert.deepEqual(await ids({ $nin: [n + 1_000] }), both, name);
+        const { json } = await http(daemon.url, `/sessions?${encodeURIComponent(name)}=${n}`);
+        assert.deepEqual(json.data, [session], name);
+      }
+      assert.ok(!refused.includes("a b"), `${refused}`);
+      for (const one of [session, other]) await removed(daemon, "sessions", one);
+    });
+
+    test("that ends in a number finds a list's item and an object's field", async () => {
+      const { client } = await websocket.open(daemon.url);
+      const list = await call(client, "create", "sessions", { custom_context: { at: ["a"] } }, {});
+      const object = await call(client, "create", "sessions", { custom_context: { at: { 0: "a" } } }, {});
+      const { data } = await call(client, "find", "sessions", { "custom_context.at.0": "a", $sort: { created_at: 1 } });
+      for (const one of [list, object]) await removed(daemon, "sessions", one);
+      const ids = (records) => records.map(({ session_id }) => session_id).sort();
+      assert.deepEqual(ids(data), ids([list, object]));
+    });
+
+    test("that leads nowhere is refused or finds nothing", async () => {
+      const { client } = await websocket.open(daemon.url);
+      const session = await call(client, "create", "sessions", { custom_context: { tags: ["a", { b: null }] } }, {});
+      const names = [
+        "repo.",
+        ".cwd",
+        "repo..cwd",
+        "repo.cwd.",
+        "repo.cwd.deeper",
+        ".",
+        "..",
+        "repo.\0",
+        `repo.${"a.".repeat(1_000)}a`,
+        `repo.${"a".repeat(10_000)}`,
+        "custom_context.tags.-1",
+        "custom_context.tags.99999999999999999999",
+        "custom_context.tags.0.0",
+        "custom_context.tags.length",
+        "description.x",
+        "status.x",
+        "session_id.x",
+        "board_id.x",
+        "created_at.x",
+        "agentic_tool.x",
+        "colour.x",
+      ];
+      for (const name of names) {
+        for (const condition of ["a", 1, true, { $in: ["a"] }]) {
+          const answer = await call(client, "find", "sessions", { [name]: condition }).catch((error) => error);
+          const over = `${name.slice(0, 60)} ${JSON.stringify(condition)}: ${JSON.stringify(answer).slice(0, 200)}`;
+          assert.ok(answer.code === 400 || answer.total === 0, over);
+        }
+        const { status } = await http(daemon.url, `/sessions?${encodeURIComponent(name)}=a`);
+        assert.ok(status === 400 || status === 200, name);
+      }
+      for (const condition of [{ $gt: 1 }, { $like: "%" }, { $near: 1 }, { a: 1 }, [], { $in: "a" }, { $in: [{}] }, { $ne: {} }]) {
+        const error = await call(client, "find", "sessions", { "repo.cwd": condition }).catch((error) => error);
+        assert.equal(error.code ?? "no error", 400, JSON.stringify(condition));
+      }
+      assert.equal((await call(client, "find", "sessions", { "custom_context.tags.0": "a" })).total, 1);
+      assert.equal((await call(client, "find", "sessions", { "custom_context.tags.1.b": null, session_id: session.session_id })).total, 1);
+      await removed(daemon, "sessions", session);
+    });
+
+    test("cannot be set, sorted by, or change the query of a patch or a remove", async () => {
+      const { client } = await websocket.open(daemon.url);
+      const session = await call(client, "create", "sessions", { "repo.cwd": "/x", description: "kept" }, {});
+      assert.notEqual(session.repo.cwd, "/x");
+      for (const packet of [
+        ["find", "sessions", { $sort: { "repo.cwd'; --": 1 } }],
+        ["patch", "sessions", null, { description: "all" }, { "repo.$where": { $regex: "." } }],
+        ["remove", "sessions", null, { "repo.cwd": { $gt: "" } }],
+        ["remove", "sessions", null, { $or: [{ "repo.cwd": { $exists: 1 } }] }],
+      ]) {
+        await assert.rejects(call(client, ...packet), { code: 400 }, JSON.stringify(packet));
+      }
+      assert.equal((await call(client, "get", "sessions", session.session_id, {})).description, "kept");
+      await removed(daemon, "sessions", session);
+    });
+  });
+
+  describe("a board's `_action`", () => {
+    test("that is none, or lacks what it needs, is refused and changes nothing", async () => {
+      const { client } = await websocket.open(daemon.url);
+      const made = await call(client, "create", "boards", { objects: { kept: { type: "text", x: 1 } } }, {});
+      const { board_id } = made;
+      const taken = [];
+      for (const patch of [
+        { _action: "dropTables" },
+        { _action: 5 },
+        { _action: {} },
+        { _action: "__proto__" },
+        { _action: "upsertObject" },
+        { _action: "upsertObject", objectId: "a" },
+        { _action: "upsertObject", objectId: 5, objectData: {} },
+        { _action: "upsertObject", objectId: "a", objectData: "x" },
+        { _action: "upsertObject", objectId: "a", objectData: [] },
+        { _action: "batchUpsertObjects" },
+        { _action: "batchUpsertObjects", objects: [] },
+        { _action: "batchUpsertObjects", objects: { a: 5 } },
+        { _action: "removeObject" },
+        { _action: "removeObject", objectId: {} },
+        { _action: "deleteZone" },
+        { objects: 5 },
+        { objects: [] },
+      ]) {
+        const error = await call(client, "patch", "boards", board_id, patch, {}).catch((error) => error);
+        if (error.code !== 400) taken.push(patch);
+      }
+      const now = await call(client, "get", "boards", board_id, {});
+      await removed(daemon, "boards", made);
+      assert.deepEqual(taken, []);
+      assert.deepEqual(now, made);
+    });
+
+    test("takes any text as an object's id", async () => {
+      const engine = await Engine.overWebSocket(daemon.url);
+      const board = await created(daemon, "boards", {});
+      const ids = ["__proto__", "constructor", "a.b", "'; DROP TABLE boards; --", "é🐓", "0", "x".repeat(1_000)];
+      for (const [n, id] of ids.entries()) {
+        const data = `{"_action":"upsertObject","objectId":${JSON.stringify(id)},"objectData":{"type":"text","n":${n}}}`;
+        engine.socket.send(`42${n}["patch","boards","${board.board_id}",${data},{}]`);
+        const [error] = await engine.answer(n);
+        assert.equal(error, null, id);
+      }
+      const { text, json } = await http(daemon.url, `/boards/${board.board_id}`);
+      assert.ok(text.includes('"__proto__":{"type":"text","n":0}'), text.slice(0, 500));
+      assert.deepEqual(Object.keys(json.objects), ids.toSorted((a, b) => (b === "0") - (a === "0")));
+      await removed(daemon, "boards", board);
+    });
+  });
+
+  test("`X-Service-Method` names no method that is one's own or none's", async () => {
+    for (const name of ["find", "get", "create", "update", "patch", "remove", "frobnicate", "constructor", "__proto__", "setup", ""]) {
+      const headers = { ...JSON_KIND, "x-service-method": name };
+      assertError(await http(daemon.url, "/boards", { method: "POST", headers, body: "{}" }), 405, name);
+    }
+  });
+
   describe("SQL is text like any other", () => {
     for (const text of SQL) {
       test(`${text}`, async () => {
