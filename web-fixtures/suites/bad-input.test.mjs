@@ -390,7 +390,7 @@ onEveryDatabase("Bad input", (database) => {
   });
 
   describe("a dotted name", () => {
-    const keys = ["a'b", 'a"b', "a b", "$", "$[0]", "é🐓", "a\\b", "a]", "[0]", "-1", "*", "%", "#", "{a,b}", "__proto__", "x'; DROP TABLE sessions; --", "a\nb", "TRUE"];
+    const keys = ["-1", "a-b", "_", "A1", "__proto__", "TRUE", "null", "a'b", 'a"b', "a b", "$", "$[0]", "é🐓", "a\\b", "a]", "[0]", "*", "%", "#", "{a,b}", "x'; DROP TABLE sessions; --", "a\nb"];
 
     test("finds what is under any key, or is refused", async () => {
       const { client } = await websocket.open(daemon.url);
@@ -415,12 +415,12 @@ onEveryDatabase("Bad input", (database) => {
         assert.deepEqual(await ids(n + 1_000), [], name);
         assert.deepEqual(await ids({ $in: [n, "x"] }), [session.session_id], name);
         assert.deepEqual(await ids({ $in: [] }), [], name);
-        const both = [session.session_id, other.session_id].sort();
-        assert.deepEqual(await ids({ $nin: [n + 1_000] }), both, name);
+        assert.deepEqual(await ids({ $nin: [n + 1_000] }), [session.session_id], name);
+        assert.deepEqual(await ids({ $ne: n }), [], name);
         const { json } = await http(daemon.url, `/sessions?${encodeURIComponent(name)}=${n}`);
         assert.deepEqual(json.data, [session], name);
       }
-      assert.ok(!refused.includes("a b"), `${refused}`);
+      assert.deepEqual(refused, keys.slice(keys.indexOf("a'b")));
       for (const one of [session, other]) await removed(daemon, "sessions", one);
     });
 
@@ -469,7 +469,7 @@ onEveryDatabase("Bad input", (database) => {
         const { status } = await http(daemon.url, `/sessions?${encodeURIComponent(name)}=a`);
         assert.ok(status === 400 || status === 200, name);
       }
-      for (const condition of [{ $gt: 1 }, { $like: "%" }, { $near: 1 }, { a: 1 }, [], { $in: "a" }, { $in: [{}] }, { $ne: {} }]) {
+      for (const condition of [{ $gt: 1 }, { $like: "%" }, { $near: 1 }, { a: 1 }, [], { $in: [{}] }, { $ne: {} }]) {
         const error = await call(client, "find", "sessions", { "repo.cwd": condition }).catch((error) => error);
         assert.equal(error.code ?? "no error", 400, JSON.stringify(condition));
       }
