@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import {
   IDS,
@@ -18,7 +20,7 @@ import {
 } from "../support/agor.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
-import { http } from "../support/http.mjs";
+import { http, sendJson } from "../support/http.mjs";
 import { websocket } from "../support/listeners.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
 
@@ -508,6 +510,18 @@ onEveryDatabase("Agor's command line", (database) => {
       assert.equal((await git("rev-parse", ["--abbrev-ref", "HEAD"], path)).trim(), "wt1");
     });
 
+    test("add by many at once keeps every worktree, and one of each name", async () => {
+      const head = (await git("rev-parse", ["HEAD"], source.folder)).trim();
+      const { worktrees: before } = await agor((service) => service("repos").get(repo.repo_id));
+      const wanted = ["one", "two", "three", "four", "five", "two", "four"];
+      const asked = await Promise.allSettled(wanted.map((name) => add("org/trees", { name, ref: head })));
+      const failures = asked.flatMap(({ reason }) => (reason ? [reason.code] : []));
+      const { worktrees } = await agor((service) => service("repos").get(repo.repo_id));
+      const made = worktrees.slice(before.length).map(({ name }) => name);
+      assert.deepEqual(made.sort(), [...new Set(wanted)].sort());
+      assert.deepEqual(failures, [409, 409]);
+    });
+
     test("list shows the repositories that are the daemon's, by slug, too", async () => {
       const own = await make("repos", { slug: "own/folder", managed_by_agor: false });
       const now = await agor((service) => service("repos").get(repo.repo_id));
@@ -559,6 +573,79 @@ onEveryDatabase("Agor's command line", (database) => {
       await agor((service) => service("repos").remove(repo.repo_id));
       for (const { path } of worktrees) assert.ok((await stat(path)).isDirectory());
       assert.equal((await list()).total, 0);
+    });
+  });
+
+  describe("clones that hang", () => {
+    let mute;
+    let accepted;
+    let place;
+    /** @type {Daemon} */
+    let daemon;
+    before(async () => {
+      // Takes connections and says nothing.
+      accepted = [];
+      mute = createServer((socket) => accepted.push(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+      await once(mute, "listening");
+    });
+    after(() => mute.close());
+    beforeEach(async () => {
+      place = await temporaryFolder("hanging");
+      daemon = await Daemon.start(database, { args: ["--drain-secs", "1"], env: { DATA_DIR: place.folder } });
+    });
+    afterEach(async () => {
+      accepted.splice(0).forEach((socket) => socket.destroy());
+      await daemon.stop().finally(place.drop);
+    });
+
+    /** Begins clones that hang; they say what they were answered. */
+    async function hang(count) {
+      const url = `https://127.0.0.1:${mute.address().port}/org/x.git`;
+      const clone = (n) => sendJson(daemon.url, "POST", "/repos/clone", { url, slug: `org/hanging-${n}` });
+      const clones = Array.from({ length: count }, (_, n) => clone(n).catch((error) => error));
+      while (accepted.length < count) await soon(once(mute, "connection"), "git connects");
+      return Promise.all(clones);
+    }
+
+    test("hold up no other call, on their socket or another", async () => {
+      const client = createClient(daemon.url);
+      await connected(client);
+      const url = `https://127.0.0.1:${mute.address().port}/org/x.git`;
+      const hanging = client.service("repos/clone").create({ url, slug: "org/hanging" }).catch(() => {});
+      await soon(once(mute, "connection"), "git connects");
+      const made = await soon(client.service("sessions").create({ description: "meanwhile" }), "a session is made");
+      assert.equal(made.description, "meanwhile");
+      assert.equal((await client.service("repos").find()).total, 0);
+      assert.equal((await http(daemon.url, "/sessions")).json.total, 1);
+      accepted.forEach((socket) => socket.destroy());
+      await soon(hanging, "the clone fails");
+      client.io.close();
+    });
+
+    test("hold up no worktree, or say that they do", async () => {
+      const url = pathToFileURL(source.folder).href;
+      const { json: repo } = await sendJson(daemon.url, "POST", "/repos/clone", { url, slug: "org/good" });
+      const hanging = hang(4);
+      while (accepted.length < 4) await soon(once(mute, "connection"), "git connects");
+      const asked = sendJson(daemon.url, "POST", `/repos/${repo.repo_id}/worktrees`, { name: "w", ref: "side" });
+      const { status } = await soon(asked, "a worktree is made, or refused", 5_000).finally(async () => {
+        accepted.forEach((socket) => socket.destroy());
+        await soon(Promise.all([hanging, asked.catch(() => {})]), "the clones fail");
+      });
+      assert.ok([201, 429, 503].includes(status), `${status}`);
+    });
+
+    test("end with the daemon, and leave no trace", async () => {
+      const hanging = hang(2);
+      while (accepted.length < 2) await soon(once(mute, "connection"), "git connects");
+      const started = performance.now();
+      assert.deepEqual(await daemon.kill("SIGTERM"), { code: 0, signal: null });
+      const seconds = (performance.now() - started) / 1_000;
+      assert.ok(seconds < 3, `took ${seconds} s`);
+      for (const answer of await hanging) assert.ok(!(answer.status < 300), "nobody was told that it was cloned");
+      assert.deepEqual(await names(place.folder), []);
+      const closed = accepted.map((socket) => socket.resume().destroyed || once(socket, "close"));
+      await soon(Promise.all(closed), "git's connections are closed: it runs no more", 5_000);
     });
   });
 
