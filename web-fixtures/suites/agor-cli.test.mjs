@@ -20,6 +20,7 @@ import {
 } from "../support/agor.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
+import { Engine } from "../support/engine.mjs";
 import { http, sendJson } from "../support/http.mjs";
 import { websocket } from "../support/listeners.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
@@ -72,6 +73,24 @@ onEveryDatabase("Agor's command line", (database) => {
       client.io.close();
     }
   }
+
+  test("a command may be over before its socket is upgraded, and says goodbye with `41`", async () => {
+    const engine = await Engine.overPolling(daemon.url);
+    assert.equal((await engine.post('420["find","repos",{"$limit":50,"$sort":{"created_at":-1}}]')).text, "ok");
+    while (!engine.packets.some((packet) => packet.startsWith("430"))) await engine.poll();
+    assert.deepEqual(await engine.answer(0), [null, { total: 0, limit: 50, skip: 0, data: [] }]);
+    assert.equal((await engine.post("41")).text, "ok");
+    // A process that ends closes nothing else; one that does is forgotten at once.
+    assert.equal((await engine.post("1")).status, 200);
+    assert.equal((await engine.post('421["find","repos",{}]')).status, 400);
+
+    const open = await Engine.overWebSocket(daemon.url);
+    open.socket.send('420["find","boards",{}]');
+    open.socket.send("41");
+    await soon(Promise.race([open.answer(0), open.closed]).catch(() => {}), "the call is answered, or the socket is closed");
+    open.socket.terminate();
+    assert.equal((await http(daemon.url, "/health")).status, 200);
+  });
 
   describe("session", () => {
     test("list finds the newest first, and filters as its flags say", async () => {
