@@ -547,7 +547,7 @@ onEveryDatabase("Bad input", (database) => {
   });
 
   test("`X-Service-Method` names no method that is one's own or none's", async () => {
-    for (const name of ["find", "get", "create", "update", "patch", "remove", "frobnicate", "constructor", "__proto__", "setup", ""]) {
+    for (const name of ["find", "get", "create", "update", "patch", "remove", "frobnicate", "constructor", "__proto__", "setup"]) {
       const headers = { ...JSON_KIND, "x-service-method": name };
       assertError(await http(daemon.url, "/boards", { method: "POST", headers, body: "{}" }), 405, name);
     }
