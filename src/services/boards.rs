@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::{
     records::Records,
     rules::{Change, Rules, Scope},
-    values::{fill, keep, leave_out_nulls, objects, plain_id, text},
+    shapes::objects,
+    values::{fill, keep, leave_out_nulls, plain_id, text},
 };
 use crate::{
     core::{BoxFuture, Record, event::Draft},
@@ -131,6 +132,7 @@ fn act(current: &Record, changes: &mut Record) -> Result<()> {
         }
         Some("batchUpsertObjects") => {
             let more = changes.get("objects").and_then(Value::as_object);
+            let more = more.filter(|more| more.values().all(Value::is_object));
             drawn.extend(more.ok_or_else(|| missing("objects"))?.clone());
         }
         Some("removeObject" | "deleteZone") => drop(drawn.shift_remove(id()?)),

@@ -1,6 +1,9 @@
 //! `repos/clone`: clones a repository and records it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tokio::fs;
@@ -42,13 +45,18 @@ impl Service for Clones {
                 .as_str()
                 .ok_or_else(|| Error::bad_request("url required"))?;
             check_url(url, self.workspace.files)?;
-            let slug = ["slug", "name"]
-                .into_iter()
-                .find_map(|name| call.data[name].as_str());
-            let slug = slug.unwrap_or_else(|| last_segment(url));
+            let slug = match &call.data["slug"] {
+                Value::Null => last_segment(url),
+                Value::String(slug) => slug,
+                _ => return Err(unplain("slug")),
+            };
             if !is_plain_name(slug) {
                 return Err(unplain("slug"));
             }
+            // Two that clone the same at once would take each other's folder away.
+            let folder = self.workspace.folder.join("repos").join(slug);
+            let alone = self.workspace.try_enter(&folder);
+            let alone = alone.ok_or_else(|| known_already(slug))?;
             self.refuse_known(slug, store).await?;
             let (folder, cloned) = self.clone(url, slug).await?;
             let recorded = self.record(url, slug, &folder, call, store).await;
@@ -56,19 +64,20 @@ impl Service for Clones {
                 // A second try finds nothing in its way.
                 drop(fs::remove_dir_all(&folder).await);
             }
+            drop(alone);
             recorded.map(Answer::from)
         })
     }
 }
 
 impl Clones {
+    /// Refuses a slug that a repo has.
     async fn refuse_known(&self, slug: &str, store: &Store) -> Result<()> {
         let known = self.repos.with("slug", slug, &mut store.reader()).await?;
         if known.is_empty() {
             return Ok(());
         }
-        let text = format!("Repository '{slug}' already exists in database");
-        Err(Error::conflict(text))
+        Err(known_already(slug))
     }
 
     /// Makes the clone; or finds the one that a removed repo left behind. Says whether it is new.
@@ -91,6 +100,7 @@ impl Clones {
             };
         }
         let folder = self.workspace.vacant("repos", slug)?;
+        let place = self.workspace.place()?;
         fs::create_dir_all(&root).await.map_err(unwritable)?;
         // Nobody sees half a clone, and one that fails leaves nothing.
         let half = tempfile::Builder::new()
@@ -103,7 +113,13 @@ impl Clones {
         self.workspace.git(&root, &arguments).await?;
         let parent = folder.parent().unwrap_or(&root);
         fs::create_dir_all(parent).await.map_err(unwritable)?;
-        fs::rename(&whole, &folder).await.map_err(unwritable)?;
+        // Somebody else was faster, if something is there by now.
+        let taken = |error: io::Error| match error.kind() {
+            ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists => known_already(slug),
+            _ => unwritable(error),
+        };
+        fs::rename(&whole, &folder).await.map_err(taken)?;
+        drop(place);
         Ok((folder, true))
     }
 
@@ -119,7 +135,7 @@ impl Clones {
         let branch = self.workspace.git(folder, &head).await.ok();
         let mut repo = json!({
             "slug": slug,
-            "name": slug,
+            "name": last_segment(url),
             "remote_url": url,
             "local_path": folder.to_string_lossy(),
             "managed_by_agor": true,
@@ -128,19 +144,22 @@ impl Clones {
             repo["default_branch"] = json!(branch);
         }
         let (repos, actor) = (self.repos.clone(), call.caller.identity.actor().to_owned());
-        let known = format!("Repository '{slug}' already exists in database");
         let unit = async move |work: &mut Work<'_>| repos.create(repo, &actor, work).await;
         store
             .write(&call.turn, unit)
             .await
             .map_err(|error| match error.kind() {
-                Kind::Conflict => Error::conflict(known),
+                Kind::Conflict => known_already(slug),
                 _ => error,
             })
     }
 }
 
-pub(super) fn unwritable(error: std::io::Error) -> Error {
+fn known_already(slug: &str) -> Error {
+    Error::conflict(format!("Repository '{slug}' already exists in database"))
+}
+
+pub(super) fn unwritable(error: io::Error) -> Error {
     Error::general("The daemon's data folder cannot be written").caused_by(error)
 }
 

@@ -2,14 +2,20 @@
 //! words of its output that name files of this machine.
 
 use std::{
+    collections::HashMap,
     ffi::OsStr,
     path::{Component, Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{process::Command, sync::Semaphore, time::timeout};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    process::Command,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::error::{Error, Kind, Result};
 
@@ -19,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Characters of git's complaint that a client is told.
 const COMPLAINT: usize = 300;
 
-/// Programs that run at a time; others wait.
-const RUNNING: usize = 4;
+/// Clones that are made at a time; more are refused.
+const CLONES: usize = 4;
 
 /// Where clones and worktrees are kept.
 #[derive(Clone, Debug)]
@@ -30,7 +36,9 @@ pub struct Workspace {
     /// Whether files of this machine may be worked with: clones of `file://`, and repositories that
     /// the daemon did not clone itself.
     pub(super) files: bool,
-    running: Arc<Semaphore>,
+    clones: Arc<Semaphore>,
+    /// Clones in which git is at work: git itself minds only parts of what happens at once.
+    busy: Arc<Mutex<HashMap<PathBuf, Arc<AsyncMutex<()>>>>>,
 }
 
 impl Workspace {
@@ -40,8 +48,40 @@ impl Workspace {
         Self {
             folder,
             files,
-            running: Arc::new(Semaphore::new(RUNNING)),
+            clones: Arc::new(Semaphore::new(CLONES)),
+            busy: Arc::default(),
         }
+    }
+
+    /// Where a worktree of a repo is, or would be.
+    pub(super) fn worktree(&self, slug: &str, name: &str) -> PathBuf {
+        self.folder.join("worktrees").join(slug).join(name)
+    }
+
+    /// A place among the clones that are being made.
+    ///
+    /// # Errors
+    /// `TooManyRequests` if there is none: a server that says nothing holds its place for minutes.
+    pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.clones.try_acquire().map_err(|_| {
+            Error::too_many_requests(format!("{CLONES} clones are being made; try again later"))
+        })
+    }
+
+    /// Waits until nobody else works in a clone.
+    pub(super) async fn enter(&self, clone: &Path) -> OwnedMutexGuard<()> {
+        self.door(clone).lock_owned().await
+    }
+
+    /// Enters a clone, unless somebody is at work in it.
+    pub(super) fn try_enter(&self, clone: &Path) -> Option<OwnedMutexGuard<()>> {
+        self.door(clone).try_lock_owned().ok()
+    }
+
+    fn door(&self, clone: &Path) -> Arc<AsyncMutex<()>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.retain(|_, door| Arc::strong_count(door) > 1);
+        Arc::clone(busy.entry(clone.to_owned()).or_default())
     }
 
     /// Whether the daemon may work in a clone.
@@ -67,23 +107,31 @@ impl Workspace {
         command
             .current_dir(folder)
             .args(["-c", "protocol.ext.allow=never"])
+            // A server that says nothing is given up.
+            .args(["-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60"])
             .args(arguments)
             .env("GIT_ALLOW_PROTOCOL", protocols)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "true")
             .env("SSH_ASKPASS", "true")
-            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+            .env(
+                "GIT_SSH_COMMAND",
+                "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15",
+            )
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let running = self.running.acquire().await;
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
         let unstarted = |error| Error::general("git cannot be run here").caused_by(error);
         let late = |_| Error::new(Kind::Timeout, "git took too long");
-        let output = timeout(PATIENCE, command.output())
+        let child = command.spawn().map_err(unstarted)?;
+        let group = Group(child.id());
+        let output = timeout(PATIENCE, child.wait_with_output())
             .await
             .map_err(late)?
             .map_err(unstarted)?;
-        drop(running);
+        group.ended();
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -109,6 +157,26 @@ impl Workspace {
             )));
         }
         Ok(place)
+    }
+}
+
+/// A program and those that it started; they end when nobody waits for them any more.
+struct Group(Option<u32>);
+
+impl Group {
+    /// Notes that the program ended by itself.
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let id = self.0.and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = id.and_then(Pid::from_raw) {
+            // It may have ended just now.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod registry;
 pub mod repos;
 pub mod rules;
 pub mod sessions;
+pub mod shapes;
 pub mod tasks;
 pub mod values;
 pub mod worktrees;
@@ -37,7 +38,7 @@ use crate::{core::turn::Turn, error::Result, store::Store};
 
 /// Registers Roost's own services.
 pub fn register(services: &mut Services, workspace: &Workspace) {
-    let sessions = services.add_records("sessions", sessions::service());
+    let sessions = services.add_records("sessions", sessions::service(workspace));
     let tasks = services.add_records("tasks", tasks::service());
     let messages = services.add_records("messages", messages::service());
     let boards = services.add_records("boards", boards::service());

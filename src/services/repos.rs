@@ -7,10 +7,11 @@ use serde_json::json;
 use super::{
     records::Records,
     rules::{Rules, Scope},
-    values::{fill, keep, lists, objects, plain_id, text},
+    shapes::{Inner, Shape, lists, objects},
+    values::{fill, keep, plain_id, text},
 };
 use crate::{
-    core::Record,
+    core::{Record, clock::Timestamp},
     error::{Error, Result},
     store::lane::Work,
 };
@@ -39,7 +40,7 @@ impl Rules for Repos {
             let Some(slug) = text(repo, "slug").map(str::to_owned) else {
                 return Err(Error::bad_request("slug is required when creating a repo"));
             };
-            check(repo)?;
+            check(repo, work.now)?;
             fill(repo, "repo_id", || json!(work.clock.random_id()));
             fill(repo, "created_at", || json!(work.now.to_string()));
             repo.insert("last_updated".to_owned(), json!(work.now.to_string()));
@@ -55,7 +56,7 @@ impl Rules for Repos {
     fn change(&self, _current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(changes, &["created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
-        check(changes)
+        check(changes, work.now)
     }
 
     fn update_replaces(&self) -> bool {
@@ -71,11 +72,26 @@ impl Rules for Repos {
     }
 }
 
+/// A worktree, as clients read it.
+const WORKTREE: Shape = Shape {
+    field: "worktrees",
+    keys: &[
+        ("name", Inner::Text("")),
+        ("path", Inner::Text("")),
+        ("ref", Inner::Text("")),
+        ("new_branch", Inner::Flag(false)),
+        ("sessions", Inner::Texts),
+        ("created_at", Inner::Moment),
+        ("last_used", Inner::Moment),
+    ],
+};
+
 /// Checks the fields that are there.
-fn check(repo: &Record) -> Result<()> {
+fn check(repo: &mut Record, now: Timestamp) -> Result<()> {
     plain_name(repo, "slug")?;
     objects(repo, ["environment_config"])?;
-    lists(repo, ["worktrees"])
+    lists(repo, ["worktrees"])?;
+    WORKTREE.each(repo, now)
 }
 
 /// Refuses a name that could not be part of a path, or would lead out of its folder.

@@ -5,13 +5,16 @@ use futures_util::{
     FutureExt,
     future::{LocalBoxFuture, ready},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     boards,
+    git::Workspace,
     records::Records,
+    repos::is_plain_name,
     rules::{Change, Rules, Scope},
-    values::{Shape, complete, complete_named, fill, keep, lists, objects, one_of, plain_id, text},
+    shapes::{Inner, Shape, objects, texts},
+    values::{fill, keep, one_of, plain_id, text},
 };
 use crate::{
     core::{BoxFuture, Record, call::Method, event::Draft},
@@ -28,7 +31,7 @@ const STATUSES: [&str; 5] = [
 ];
 
 /// The service.
-pub fn service() -> Records {
+pub fn service(workspace: &Workspace) -> Records {
     Records::of::<sessions::Entity>("session_id")
         .paginate(50, 1_000)
         .multi([Method::Patch, Method::Remove])
@@ -41,36 +44,51 @@ pub fn service() -> Records {
             table: "board_sessions",
             own: "session_id",
         })
-        .rules(Sessions)
+        .rules(Sessions {
+            workspace: workspace.clone(),
+        })
         .build()
 }
 
 /// Always there.
 const SHAPES: [Shape; 3] = [
-    (
-        "repo",
-        || json!({"cwd": working_folder(), "managed_worktree": false}),
-    ),
-    (
-        "git_state",
-        || json!({"ref": "main", "base_sha": "", "current_sha": ""}),
-    ),
-    (
-        "genealogy",
-        || json!({"parent_session_id": null, "forked_from_session_id": null, "children": []}),
-    ),
+    Shape {
+        field: "repo",
+        keys: &[
+            ("cwd", Inner::Text("")),
+            ("managed_worktree", Inner::Flag(false)),
+        ],
+    },
+    Shape {
+        field: "git_state",
+        keys: &[
+            ("ref", Inner::Text("main")),
+            ("base_sha", Inner::Text("")),
+            ("current_sha", Inner::Text("")),
+        ],
+    },
+    Shape {
+        field: "genealogy",
+        keys: &[
+            ("parent_session_id", Inner::Reference),
+            ("forked_from_session_id", Inner::Reference),
+            ("children", Inner::Texts),
+        ],
+    },
 ];
 
 /// Fields that hold objects if they are there.
 const OBJECTS: [&str; 3] = ["permission_config", "model_config", "custom_context"];
 
-/// Fields that hold lists.
+/// Fields that hold lists of texts.
 const LISTS: [&str; 3] = ["concepts", "tasks", "contextFiles"];
 
 /// Flags that are false unless something else is said.
 const FLAGS: [&str; 3] = ["scheduled_from_worktree", "ready_for_prompt", "archived"];
 
-struct Sessions;
+struct Sessions {
+    workspace: Workspace,
+}
 
 impl Rules for Sessions {
     fn create<'a>(
@@ -89,9 +107,10 @@ impl Rules for Sessions {
             fill(session, "created_at", || now.clone());
             session.insert("last_updated".to_owned(), now);
             check(session)?;
-            for (name, defaults) in SHAPES {
-                complete(session, name, defaults());
+            for shape in SHAPES {
+                shape.complete(session, work.now)?;
             }
+            self.place(session);
             fill(session, "concepts", || json!([]));
             fill(session, "tasks", || json!([]));
             fill(session, "message_count", || json!(0));
@@ -108,7 +127,10 @@ impl Rules for Sessions {
         keep(changes, &["agent", "created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
         check(changes)?;
-        complete_named(changes, &SHAPES);
+        SHAPES
+            .iter()
+            .try_for_each(|shape| shape.complete_named(changes, work.now))?;
+        self.place(changes);
         Ok(())
     }
 
@@ -162,14 +184,27 @@ impl Rules for Sessions {
 
 /// Checks the fields that are there.
 fn check(session: &Record) -> Result<()> {
-    objects(session, SHAPES.iter().map(|(name, _)| *name).chain(OBJECTS))?;
-    lists(session, LISTS)?;
+    objects(session, OBJECTS)?;
+    texts(session, LISTS)?;
     one_of(session, "status", &STATUSES)
 }
 
-fn working_folder() -> String {
-    std::env::current_dir()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+impl Sessions {
+    /// Says where a session works if nothing is said: in its worktree, or where the daemon does.
+    fn place(&self, session: &mut Record) {
+        let Some(Value::Object(repo)) = session.get_mut("repo") else {
+            return;
+        };
+        if repo.get("cwd").is_some_and(|cwd| cwd != "") {
+            return;
+        }
+        let plain = |name| text(repo, name).filter(|name| is_plain_name(name));
+        let worktree = plain("repo_slug").zip(plain("worktree_name"));
+        let worktree = worktree.filter(|_| repo["managed_worktree"] == true);
+        let folder = match worktree {
+            Some((slug, name)) => self.workspace.worktree(slug, name),
+            None => std::env::current_dir().unwrap_or_default(),
+        };
+        repo.insert("cwd".to_owned(), json!(folder.to_string_lossy()));
+    }
 }

@@ -2,13 +2,14 @@
 
 use entities::tasks;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Service,
     records::Records,
     rules::{Rules, Scope},
-    values::{Shape, complete, complete_named, fill, keep, objects, one_of, plain_id, text},
+    shapes::{Inner, Shape, objects},
+    values::{fill, keep, one_of, plain_id, text},
 };
 use crate::{
     core::{
@@ -35,7 +36,21 @@ const OVER: [&str; 3] = ["completed", "failed", "stopped"];
 /// The model that a task is said to use if nothing is said.
 const MODEL: &str = "claude-sonnet-4-5";
 
-const GIT_STATE: Shape = ("git_state", || json!({"sha_at_start": ""}));
+/// Always there.
+const SHAPES: [Shape; 2] = [
+    Shape {
+        field: "message_range",
+        keys: &[
+            ("start_index", Inner::Count),
+            ("end_index", Inner::Count),
+            ("start_timestamp", Inner::Moment),
+        ],
+    },
+    Shape {
+        field: "git_state",
+        keys: &[("sha_at_start", Inner::Text(""))],
+    },
+];
 
 /// The service.
 pub fn service() -> Records {
@@ -73,8 +88,9 @@ impl Rules for Tasks {
             fill(task, "full_prompt", || description);
             fill(task, "model", || json!(MODEL));
             fill(task, "tool_use_count", || json!(0));
-            complete(task, "message_range", range(&now));
-            complete(task, GIT_STATE.0, GIT_STATE.1());
+            for shape in SHAPES {
+                shape.complete(task, work.now)?;
+            }
             if is_over(task) {
                 fill(task, "completed_at", || now);
             }
@@ -87,10 +103,9 @@ impl Rules for Tasks {
         keep(changes, &["session_id", "created_at"]);
         check(changes)?;
         let now = json!(work.now.to_string());
-        complete_named(changes, &[GIT_STATE]);
-        if changes.contains_key("message_range") {
-            complete(changes, "message_range", range(&now));
-        }
+        SHAPES
+            .iter()
+            .try_for_each(|shape| shape.complete_named(changes, work.now))?;
         if is_over(changes) && !is_over(current) {
             fill(changes, "completed_at", || now);
         }
@@ -115,17 +130,12 @@ impl Rules for Tasks {
 
 /// Checks the fields that are there.
 fn check(task: &Record) -> Result<()> {
-    objects(task, ["message_range", "git_state", "permission_request"])?;
+    objects(task, ["permission_request"])?;
     one_of(task, "status", &STATUSES)
 }
 
 fn is_over(task: &Record) -> bool {
     text(task, "status").is_some_and(|status| OVER.contains(&status))
-}
-
-/// No messages, from this moment.
-fn range(now: &Value) -> Value {
-    json!({"start_index": 0, "end_index": 0, "start_timestamp": now})
 }
 
 /// `tasks/:id/complete` and `tasks/:id/fail`: end a task and say how it went.

@@ -40,54 +40,6 @@ pub fn plain_id(record: &Record, name: &str) -> Result<()> {
     }
 }
 
-/// A field that holds an object, and the keys that clients read in it without a guard.
-pub type Shape = (&'static str, fn() -> Value);
-
-/// Refuses what should be an object and is none: one bad record would blank every viewer's page.
-pub fn objects<'a>(record: &Record, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    let wrong = |name: &&str| {
-        let value = record.get(*name);
-        value.is_some_and(|value| !value.is_object() && !value.is_null())
-    };
-    match names.into_iter().find(wrong) {
-        Some(name) => Err(Error::bad_request(format!("`{name}` must be an object"))),
-        None => Ok(()),
-    }
-}
-
-/// Refuses what should be a list and is none.
-pub fn lists<'a>(record: &Record, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    let wrong = |name: &&str| {
-        let value = record.get(*name);
-        value.is_some_and(|value| !value.is_array() && !value.is_null())
-    };
-    match names.into_iter().find(wrong) {
-        Some(name) => Err(Error::bad_request(format!("`{name}` must be a list"))),
-        None => Ok(()),
-    }
-}
-
-/// Gives an object field the keys that it lacks.
-pub fn complete(record: &mut Record, name: &str, defaults: Value) {
-    match (record.get_mut(name), defaults) {
-        (Some(Value::Object(given)), Value::Object(defaults)) => {
-            for (key, value) in defaults {
-                given.entry(key).or_insert(value);
-            }
-        }
-        (_, defaults) => drop(record.insert(name.to_owned(), defaults)),
-    }
-}
-
-/// The same for those object fields that a change names.
-pub fn complete_named(changes: &mut Record, shapes: &[Shape]) {
-    for (name, defaults) in shapes {
-        if changes.contains_key(*name) {
-            complete(changes, name, defaults());
-        }
-    }
-}
-
 /// Drops fields that may not change.
 pub fn keep(changes: &mut Record, names: &[&str]) {
     changes.retain(|name, _| !names.contains(&name.as_str()));

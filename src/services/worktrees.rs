@@ -1,6 +1,9 @@
 //! `repos/:id/worktrees`: makes and removes worktrees of a repository.
 
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tokio::fs;
@@ -37,20 +40,24 @@ impl Service for Worktrees {
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         call.turn.pass();
         Box::pin(async move {
-            let repo = self
-                .repos
-                .read(&mut store.reader(), call.parameter("id"))
-                .await?;
-            let clone = Path::new(field(&repo, "local_path")?);
-            if !self.workspace.holds(clone) {
+            let read = async || {
+                let db = &mut store.reader();
+                self.repos.read(db, call.parameter("id")).await
+            };
+            let clone = PathBuf::from(field(&read().await?, "local_path")?);
+            if !self.workspace.holds(&clone) {
                 return Err(Error::bad_request(
                     "This repo has no clone that the daemon can work with",
                 ));
             }
+            let alone = self.workspace.enter(&clone).await;
+            // What somebody else did meanwhile counts.
+            let repo = read().await?;
             let answer = match call.method {
                 Method::Create => self.create(&repo, call, store).await?,
                 _ => self.remove(&repo, call, store).await?,
             };
+            drop(alone);
             Ok(answer.into())
         })
     }
@@ -71,10 +78,16 @@ impl Worktrees {
             fs::create_dir_all(parent).await.map_err(unwritable)?;
         }
         let mut arguments: Vec<&OsStr> = ["worktree", "add", "--quiet"].map(AsRef::as_ref).into();
+        // A new branch starts at a reference that is there, or is called by one that is not.
+        let start = new_branch && self.knows(clone, reference).await;
         if new_branch {
-            arguments.extend(["-b", name].map(OsStr::new));
+            let branch = if start { name } else { reference };
+            arguments.extend(["-b", branch].map(OsStr::new));
         }
-        arguments.extend([OsStr::new("--"), folder.as_os_str(), reference.as_ref()]);
+        arguments.extend([OsStr::new("--"), folder.as_os_str()]);
+        if start || !new_branch {
+            arguments.push(reference.as_ref());
+        }
         self.workspace.git(clone, &arguments).await?;
         let head = self
             .workspace
@@ -106,6 +119,13 @@ impl Worktrees {
             drop(self.workspace.git(clone, &arguments).await);
         }
         recorded
+    }
+
+    /// Whether a clone has a commit of this name.
+    async fn knows(&self, clone: &Path, reference: &str) -> bool {
+        let commit = format!("{reference}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "--quiet", &commit].map(AsRef::as_ref);
+        self.workspace.git(clone, &arguments).await.is_ok()
     }
 
     async fn remove(&self, repo: &Record, call: &Call, store: &Store) -> Result<Value> {

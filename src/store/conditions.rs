@@ -50,10 +50,17 @@ pub(super) fn inside(
             .cast_as("jsonb")
             .binary(
                 BinOper::Custom("#>"),
-                Expr::val(format!("{{{}}}", path.join(","))).cast_as("text[]"),
+                Expr::val(format!("{{\"{}\"}}", path.join("\",\""))).cast_as("text[]"),
             )
             .cast_as("text"),
-        _ => Expr::col(column.iden()).binary(BinOper::Custom("->"), sqlite_path(path)),
+        _ => {
+            let at = |path| Expr::col(column.iden()).binary(BinOper::Custom("->"), path);
+            let either = |one: Expr, other: Expr| Func::coalesce([one, other]).into();
+            let paths = sqlite_paths(path).into_iter().map(at);
+            paths
+                .reduce(either)
+                .unwrap_or_else(|| Expr::col(column.iden()))
+        }
     };
     membership(value, |included, values| {
         let named = values.iter().filter(|value| !value.is_null());
@@ -66,13 +73,18 @@ pub(super) fn inside(
     })
 }
 
-/// `$."a"."b"`; numbers are places in a list.
-fn sqlite_path(path: &[&str]) -> String {
-    let step = |name: &&str| match name.parse::<u32>() {
-        Ok(index) => format!("[{index}]"),
-        Err(_) => format!(".\"{name}\""),
-    };
-    format!("${}", path.iter().map(step).collect::<String>())
+/// `$."a"."b"`; a number is a place in a list or a name, so there is a path for either.
+fn sqlite_paths(path: &[&str]) -> Vec<String> {
+    let mut paths = vec!["$".to_owned()];
+    for name in path {
+        let named = paths.iter().map(|path| format!("{path}.\"{name}\""));
+        let mut longer: Vec<_> = named.collect();
+        if let Ok(index) = name.parse::<u32>() {
+            longer.extend(paths.iter().map(|path| format!("{path}[{index}]")));
+        }
+        paths = longer;
+    }
+    paths
 }
 
 /// How a value stands in JSON. A text that REST sent may mean a number or a boolean.

@@ -18,7 +18,7 @@ use super::{
     lane::{Job, Work},
     log, pool,
     postgres::Postgres,
-    sqlite::Sqlite,
+    sqlite::{self, Sqlite},
     transaction::Transaction,
 };
 use crate::{
@@ -163,6 +163,10 @@ impl Engine {
         let Writer::Sqlite(sqlite) = &mut self.writer else {
             return Ok(Vec::new());
         };
+        if !sqlite.is_there() {
+            self.broken.cancel();
+            return Err(sqlite::gone());
+        }
         sqlite.control("BEGIN IMMEDIATE").await?;
         let written = fill(sqlite, jobs, self.head, now, &self.clock, outcomes).await;
         let committed = written.and_then(|events| sqlite.commit().map(|()| events));

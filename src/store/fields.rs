@@ -4,8 +4,9 @@
 use super::columns::{Column, Kind};
 use crate::error::{Error, Result};
 
-/// Names in a dotted path at most, the column's among them.
+/// Names in a dotted path at most, the column's among them, and numbers among them.
 const DEEPEST: usize = 8;
+const NUMBERS: usize = 3;
 
 /// All that a table's queries may name.
 #[derive(Clone, Debug)]
@@ -97,12 +98,20 @@ impl Fields {
             !part.is_empty() && part.chars().all(allowed)
         };
         let path: Vec<_> = rest.split('.').collect();
+        let numbers = path
+            .iter()
+            .filter(|part| part.parse::<u32>().is_ok())
+            .count();
         let column = self
             .column(head)
             .ok()
             .filter(|column| column.kind == Kind::Json);
         match column {
-            Some(column) if path.len() < DEEPEST && path.iter().all(|part| plain(part)) => {
+            Some(column)
+                if path.len() < DEEPEST
+                    && numbers <= NUMBERS
+                    && path.iter().all(|part| plain(part)) =>
+            {
                 Ok(Target::Inside(column, path))
             }
             _ => Err(Error::bad_request(format!("Unknown field '{name}'"))),

@@ -3,7 +3,12 @@
 //! Statements come from SeaORM; rusqlite runs them, because crossing to a driver's thread and back
 //! for each statement costs more than the statement (docs/decisions/0002).
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::{
     Connection, ErrorCode, Row, ToSql,
@@ -28,6 +33,9 @@ const PREPARED: usize = 256;
 /// The writing connection.
 pub struct Sqlite {
     connection: Connection,
+    /// Where the file is, and which one it was when it was opened.
+    path: PathBuf,
+    file: (u64, u64),
     checkpoints: Arc<Checkpoints>,
 }
 
@@ -47,8 +55,11 @@ impl Sqlite {
              PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=268435456; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
         );
         connection.execute_batch(&pragmas).map_err(convert)?;
+        let file = identify(path).ok_or_else(gone)?;
         Ok(Self {
             connection,
+            path: path.to_owned(),
+            file,
             checkpoints,
         })
     }
@@ -65,6 +76,11 @@ impl Sqlite {
             tracing::warn!(%error, "a checkpoint failed; the write-ahead log grows");
         }
         Ok(())
+    }
+
+    /// Whether the database's file is still there: without it, what is written is lost at the end.
+    pub fn is_there(&self) -> bool {
+        identify(&self.path) == Some(self.file)
     }
 
     /// Whether a transaction is open: some failures end it by themselves.
@@ -129,6 +145,17 @@ impl Transaction for Sqlite {
         let rows = self.run(&statement);
         Box::pin(std::future::ready(rows))
     }
+}
+
+/// Which file is at a path: its device and its number there.
+fn identify(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// What is said when the file is not there any more.
+pub(super) fn gone() -> Error {
+    Error::unavailable("The database's file is gone; the daemon stops")
 }
 
 struct Binding<'a>(&'a SqlValue);
@@ -205,6 +232,9 @@ pub fn convert(error: rusqlite::Error) -> Error {
         }
         Some((ErrorCode::DiskFull, _)) => {
             Error::unavailable("The disk is full; nothing was stored")
+        }
+        Some((ErrorCode::SystemIoFailure, _)) => {
+            Error::unavailable("The disk refused the write; nothing was stored")
         }
         Some((ErrorCode::ReadOnly, _)) => {
             Error::unavailable("The database is read-only; nothing was stored")

@@ -354,7 +354,7 @@ fn short_id(start: &Value) -> Option<String> {
         _ => return None,
     };
     let digits = start.replace('-', "").to_ascii_lowercase();
-    if digits.is_empty() || digits.len() >= 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+    if digits.is_empty() || digits.len() > 32 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
         return None;
     }
     let mut prefix = String::with_capacity(36);

@@ -130,14 +130,6 @@ onEveryDatabase("Agor's user interface", (database) => {
       });
     }
 
-    test("over polling, as long as its WebSocket opens and then says nothing", async () => {
-      const page = await Engine.overPolling(daemon.url, { origin: ORIGIN });
-      await page.websocket();
-      assert.equal((await page.post('420["find","boards",{}]')).text, "ok");
-      const [answer] = await soon(page.poll(), "the poll is answered");
-      assert.match(answer, /^430\[null,\{"total":1,/, "polls carry what there is until the WebSocket is probed");
-    });
-
     test("in the real client, whose four finds run in parallel", async () => {
       const client = createClient(daemon.url, { origin: ORIGIN });
       const engine = client.io.io.engine;

@@ -65,6 +65,14 @@ export class Daemon {
     return { code: exitCode, signal: ended };
   }
 
+  /** Waits until it ends by itself. */
+  async ended() {
+    const { exitCode, signalCode } = this.#process;
+    if (exitCode !== null || signalCode !== null) return { code: exitCode, signal: signalCode };
+    const [code, signal] = await soon(once(this.#process, "close"), "the daemon ends by itself");
+    return { code, signal };
+  }
+
   /** Ends it and starts it on the same port and database. @param {NodeJS.Signals} [signal] */
   async restart(signal) {
     await this.kill(signal);
