@@ -48,6 +48,8 @@ export class Engine {
     const answer = await http(this.#url, this.#path("polling"), { headers: this.#headers });
     if (answer.status !== 200) throw new Error(`a poll is answered ${answer.status} ${answer.text}`);
     const packets = answer.text.split(BETWEEN);
+    // A ping is answered the way it came: before the upgrade is done a WebSocket takes no pong.
+    if (packets.includes("2")) await this.post("3");
     packets.forEach((packet) => this.#hear(packet));
     return packets;
   }
@@ -62,7 +64,7 @@ export class Engine {
     socket.on("error", () => {});
     this.socket = socket;
     this.closed = once(socket, "close").then(([code]) => code);
-    socket.on("message", (data, binary) => binary || this.#hear(`${data}`));
+    socket.on("message", (data, binary) => binary || this.#hear(`${data}`, socket));
     await soon(once(socket, "open"), "the WebSocket opens");
     return socket;
   }
@@ -108,8 +110,8 @@ export class Engine {
     return JSON.parse(packet.slice(`43${id}`.length));
   }
 
-  #hear(packet) {
-    if (packet === "2") this.socket?.readyState === WebSocket.OPEN && this.socket.send("3");
+  #hear(packet, socket) {
+    if (packet === "2") socket?.readyState === WebSocket.OPEN && socket.send("3");
     else if (packet.startsWith("0{")) this.opening = JSON.parse(packet.slice(1));
     this.packets.push(packet);
     for (const look of this.#arrived) look();
