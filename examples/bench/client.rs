@@ -1,59 +1,77 @@
-//! The Socket.IO client that calls: packets are told apart by their first bytes.
+//! The Socket.IO client that calls: it reads and writes many frames at once, and tells packets apart
+//! by their first bytes.
 
-use std::net::SocketAddr;
+use std::{future::poll_fn, net::SocketAddr, pin::Pin};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
 };
 
-use crate::Result;
+use crate::{
+    Result,
+    wire::{CONNECT, CONNECTED, PING, PONG, frame, text, upgrade, upgraded},
+};
 
-/// Engine.IO's ping and its answer, and Socket.IO's request for the default namespace.
-const PING: &str = "2";
-const PONG: &str = "3";
-const CONNECT: &str = "40";
-
-/// Bytes read at once: a burst of 16 messages fits.
-const READ: usize = 16 * 1024;
+/// Bytes read at once: the answers to all that is in flight fit.
+const READ: usize = 256 * 1024;
 
 /// A connected client.
-pub(crate) struct Client(WebSocketStream<TcpStream>);
+pub(crate) struct Client {
+    tcp: TcpStream,
+    /// Bytes that were read; from `taken` on they are not looked at yet.
+    input: Vec<u8>,
+    taken: usize,
+    /// Frames that wait for [`flush`](Self::flush).
+    output: Vec<u8>,
+}
 
 impl Client {
     /// Opens a WebSocket, without polling first, and joins the default namespace.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
-        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
-        let config = WebSocketConfig::default().read_buffer_size(READ);
-        let (socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
-        let mut client = Self(socket);
-        client.queue(CONNECT.into()).await?;
+        let mut client = Self {
+            tcp,
+            input: Vec::new(),
+            taken: 0,
+            output: upgrade(address).into(),
+        };
+        client.flush().await?;
+        client.taken = loop {
+            client.read().await?;
+            if let Some(end) = upgraded(&client.input)? {
+                break end;
+            }
+        };
+        client.queue(CONNECT);
         client.flush().await?;
         loop {
-            let packet = client.packet().await?;
-            if packet.starts_with(CONNECT) {
-                return Ok(client);
-            }
-            if !packet.starts_with('0') {
-                return Err(format!("the namespace was refused: {packet}").into());
+            match client.packet()? {
+                Some(packet) if packet.starts_with(CONNECTED) => return Ok(client),
+                Some(packet) if packet.starts_with(b"0") || packet == PING => {}
+                Some(packet) => {
+                    let packet = String::from_utf8_lossy(packet);
+                    return Err(format!("the namespace was refused: {packet}").into());
+                }
+                None => client.read().await?,
             }
         }
     }
 
     /// Creates a record and waits for it.
     pub(crate) async fn create(&mut self, service: &str, data: &Value) -> Result<Value> {
-        self.queue(format!(r#"420["create","{service}",{data},{{}}]"#).into())
-            .await?;
+        let packet = format!(r#"420["create","{service}",{data},{{}}]"#);
+        self.queue(&frame(&packet)?);
         self.flush().await?;
         loop {
-            let packet = self.packet().await?;
-            if let Some(answer) = packet.strip_prefix("430") {
-                let mut answer: Value = serde_json::from_str(answer)?;
+            let Some(packet) = self.packet()? else {
+                self.read().await?;
+                continue;
+            };
+            if let Some(answer) = packet.strip_prefix(b"430") {
+                let mut answer: Value = serde_json::from_slice(answer)?;
                 return match answer.get_mut(1) {
                     Some(record) => Ok(record.take()),
                     None => Err(format!("{service} create was answered with {answer}").into()),
@@ -62,35 +80,51 @@ impl Client {
         }
     }
 
-    /// Queues a packet, to be sent with the next [`flush`](Self::flush).
-    pub(crate) async fn queue(&mut self, packet: Utf8Bytes) -> Result<()> {
-        Ok(self.0.feed(Message::Text(packet)).await?)
+    /// Queues a frame, to be sent with the next [`flush`](Self::flush).
+    pub(crate) fn queue(&mut self, frame: &[u8]) {
+        self.output.extend_from_slice(frame);
     }
 
     /// Sends what is queued.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        Ok(self.0.flush().await?)
-    }
-
-    /// The next packet; pings are answered.
-    pub(crate) async fn packet(&mut self) -> Result<Utf8Bytes> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Message::Text(packet))) if packet.as_str() == PING => {
-                    self.0.send(Message::text(PONG)).await?;
-                }
-                Some(Ok(Message::Text(packet))) => return Ok(packet),
-                Some(Ok(Message::Close(_))) | None => {
-                    return Err("the connection was closed".into());
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.into()),
-            }
+        let mut sent = 0;
+        while sent < self.output.len() {
+            let rest = &self.output[sent..];
+            sent += poll_fn(|context| Pin::new(&mut self.tcp).poll_write(context, rest)).await?;
         }
+        self.output.clear();
+        Ok(())
     }
 
-    /// The next packet if it is here already.
-    pub(crate) fn packet_now(&mut self) -> Option<Result<Utf8Bytes>> {
-        self.packet().now_or_never()
+    /// Waits for bytes and reads what is there.
+    pub(crate) async fn read(&mut self) -> Result<()> {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        let known = self.input.len();
+        self.input.resize(known + READ, 0);
+        let mut buffer = ReadBuf::new(&mut self.input[known..]);
+        poll_fn(|context| Pin::new(&mut self.tcp).poll_read(context, &mut buffer)).await?;
+        let read = buffer.filled().len();
+        self.input.truncate(known + read);
+        if read == 0 {
+            return Err("the connection was closed".into());
+        }
+        Ok(())
+    }
+
+    /// The next packet of those that were read; a ping is answered with the next flush.
+    pub(crate) fn packet(&mut self) -> Result<Option<&[u8]>> {
+        let bytes = &self.input[self.taken..];
+        let Some((start, length)) = text(bytes)? else {
+            return Ok(None);
+        };
+        let packet = bytes[start..].get(..length);
+        if packet.is_some() {
+            self.taken += start + length;
+        }
+        if packet == Some(PING) {
+            self.output.extend_from_slice(PONG);
+        }
+        Ok(packet)
     }
 }

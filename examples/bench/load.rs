@@ -1,17 +1,20 @@
 //! A closed loop of creates: each answer brings the next create, so as many as wanted are in flight.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{Result, client::Client};
+use crate::{Result, client::Client, wire::frame};
 
 /// Bytes of a message as the client sends it.
 const SIZE: usize = 800;
+
+/// The first create's number, which is its ack id and the message's index: all have as many digits.
+const FIRST: u64 = 10_000_000;
 
 /// Time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,11 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A client that creates messages.
 pub(crate) struct Load {
     client: Client,
-    /// A create packet after its ack id and before its index, and after its index.
-    before: String,
-    after: String,
-    next: u64,
-    in_flight: HashMap<u64, Instant>,
+    /// A create's frame, and where its number stands in it.
+    frame: Vec<u8>,
+    places: Vec<usize>,
+    in_flight: InFlight,
 }
 
 /// What a stretch of load was like.
@@ -43,25 +45,33 @@ impl Load {
             .get("session_id")
             .and_then(Value::as_str)
             .ok_or("a session without an id")?;
-        let before = format!(r#"["create","messages",{{"session_id":"{id}","index":"#);
-        let rest = |content: &str| {
+        let packet = |content: &str| {
             format!(
                 concat!(
-                    r#","type":"assistant","role":"assistant","timestamp":"2026-01-01T00:00:00.000Z","#,
+                    r#"42{}["create","messages",{{"session_id":"{}","index":{},"#,
+                    r#""type":"assistant","role":"assistant","timestamp":"2026-01-01T00:00:00.000Z","#,
                     r#""content_preview":"It is measured, not guessed","content":"{}","#,
                     r#""metadata":{{"model":"bench","tokens":{{"input":1234,"output":567}}}}}},{{}}]"#
                 ),
-                content
+                FIRST, id, FIRST, content
             )
         };
-        let bare = before.len() + rest("").len();
-        let after = rest(&"The quick brown fox. ".repeat(SIZE)[..SIZE.saturating_sub(bare)]);
+        let bare = packet("").len();
+        let frame = frame(&packet(
+            &"The quick brown fox. ".repeat(SIZE)[..SIZE.saturating_sub(bare)],
+        ))?;
+        let number = FIRST.to_string();
+        let places = frame
+            .windows(number.len())
+            .enumerate()
+            .filter(|(_, bytes)| *bytes == number.as_bytes())
+            .map(|(place, _)| place)
+            .collect();
         Ok(Self {
             client,
-            before,
-            after,
-            next: 1,
-            in_flight: HashMap::new(),
+            frame,
+            places,
+            in_flight: InFlight::default(),
         })
     }
 
@@ -69,20 +79,12 @@ impl Load {
     pub(crate) async fn run(&mut self, in_flight: usize, time: Duration) -> Result<Stretch> {
         let began = Instant::now();
         let mut stretch = Stretch::default();
-        while self.in_flight.len() < in_flight {
-            self.create().await?;
-        }
-        self.client.flush().await?;
+        self.create(in_flight.saturating_sub(self.in_flight.count))
+            .await?;
         while began.elapsed() < time {
-            let mut answers = self.answered(&mut stretch).await?;
             // As a client does: whatever came together is dealt with, then the new creates go out.
-            while let Some(packet) = self.client.packet_now() {
-                answers += usize::from(self.note(&packet?, &mut stretch)?);
-            }
-            for _ in 0..answers {
-                self.create().await?;
-            }
-            self.client.flush().await?;
+            let answers = self.answers(&mut stretch).await?;
+            self.create(answers).await?;
         }
         stretch.seconds = began.elapsed().as_secs_f64();
         stretch.latencies.sort_unstable_by(f64::total_cmp);
@@ -92,41 +94,78 @@ impl Load {
     /// Waits until nothing is in flight.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         let mut rest = Stretch::default();
-        while !self.in_flight.is_empty() {
-            self.answered(&mut rest).await?;
+        while self.in_flight.count > 0 {
+            self.answers(&mut rest).await?;
         }
         Ok(())
     }
 
-    async fn create(&mut self) -> Result<()> {
-        let id = self.next;
-        self.next += 1;
-        self.in_flight.insert(id, Instant::now());
-        let packet = format!("42{id}{}{id}{}", self.before, self.after);
-        self.client.queue(packet.into()).await
+    /// Sends this many creates.
+    async fn create(&mut self, count: usize) -> Result<()> {
+        let now = Instant::now();
+        for _ in 0..count {
+            let number = self.in_flight.sent(now).to_string();
+            for place in &self.places {
+                self.frame[*place..][..number.len()].copy_from_slice(number.as_bytes());
+            }
+            self.client.queue(&self.frame);
+        }
+        self.client.flush().await
     }
 
-    /// Waits for a packet; the number of creates that it answers.
-    async fn answered(&mut self, stretch: &mut Stretch) -> Result<usize> {
-        let packet = timeout(PATIENCE, self.client.packet())
+    /// Waits for bytes and notes the answers in them; how many there are.
+    async fn answers(&mut self, stretch: &mut Stretch) -> Result<usize> {
+        timeout(PATIENCE, self.client.read())
             .await
             .map_err(|_| "a create was not answered")??;
-        self.note(&packet, stretch).map(usize::from)
+        let now = Instant::now();
+        let before = stretch.latencies.len();
+        while let Some(packet) = self.client.packet()? {
+            // Whatever else comes is an event.
+            if let Some(answer) = packet.strip_prefix(b"43") {
+                let unknown = || String::from_utf8_lossy(answer).into_owned();
+                let sent = self.in_flight.answered(answer).ok_or_else(unknown)?;
+                stretch.latencies.push((now - sent).as_secs_f64() * 1e3);
+            }
+        }
+        Ok(stretch.latencies.len() - before)
+    }
+}
+
+/// The creates that wait for their answers.
+#[derive(Default)]
+struct InFlight {
+    /// How many were sent before the oldest that waits.
+    before: u64,
+    /// When each was sent from then on; `None` for those that were answered.
+    sent: VecDeque<Option<Instant>>,
+    count: usize,
+}
+
+impl InFlight {
+    /// Notes a create; its number.
+    fn sent(&mut self, now: Instant) -> u64 {
+        let number = FIRST + self.before + self.sent.len() as u64;
+        self.sent.push_back(Some(now));
+        self.count += 1;
+        number
     }
 
-    /// Notes how long an answer took; `false` if the packet is none.
-    fn note(&mut self, packet: &str, stretch: &mut Stretch) -> Result<bool> {
-        let Some(answer) = packet.strip_prefix("43") else {
-            return Ok(false);
-        };
-        let created = answer
-            .split_once("[null,")
-            .and_then(|(id, _)| self.in_flight.remove(&id.parse().ok()?));
-        let Some(sent) = created else {
-            return Err(format!("a create was answered with {packet}").into());
-        };
-        stretch.latencies.push(sent.elapsed().as_secs_f64() * 1e3);
-        Ok(true)
+    /// Notes an answer, `<ack id>[null,…`; when its create was sent. `None` if it says that a create
+    /// failed, or answers none that waits.
+    fn answered(&mut self, answer: &[u8]) -> Option<Instant> {
+        let digits = answer.iter().take_while(|byte| byte.is_ascii_digit());
+        let (digits, rest) = answer.split_at(digits.count());
+        let number: u64 = str::from_utf8(digits).ok()?.parse().ok()?;
+        let index = number.checked_sub(FIRST + self.before)?;
+        let waits = self.sent.get_mut(usize::try_from(index).ok()?)?;
+        let sent = waits.take_if(|_| rest.starts_with(b"[null,{"))?;
+        self.count -= 1;
+        while self.sent.front().is_some_and(Option::is_none) {
+            self.sent.pop_front();
+            self.before += 1;
+        }
+        Some(sent)
     }
 }
 

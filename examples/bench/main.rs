@@ -4,6 +4,7 @@
 //! - [`target`], [`daemon`]: what is driven, and one running process of it
 //! - [`client`], [`load`]: the client that creates messages
 //! - [`subscribers`]: those who are told of them
+//! - [`wire`]: the frames that both send and read
 //! - [`scenario`]: the four measurements
 //! - [`table`]: medians, ranges and ratios
 //!
@@ -17,6 +18,7 @@ mod scenario;
 mod subscribers;
 mod table;
 mod target;
+mod wire;
 
 use std::{
     error::Error,

@@ -1,8 +1,7 @@
 //! Socket.IO clients that only count the messages they are told of.
 //!
 //! A thousand of them share the machine with the daemon, so they do next to nothing: all read into
-//! one buffer, look at the first bytes of each frame and skip the rest, which no library does.
-//! Source: RFC 6455, section 5.2; a server's frames are not masked.
+//! one buffer, look at the first bytes of each frame and skip the rest.
 
 use std::{
     cell::RefCell,
@@ -23,20 +22,13 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::Result;
+use crate::{
+    Result,
+    wire::{CONNECT, CONNECTED, PING, PONG, text, upgrade, upgraded},
+};
 
 /// How an event begins that tells of a created message.
 const CREATED: &[u8] = br#"42["messages created""#;
-
-/// Engine.IO's ping.
-const PING: &[u8] = b"2";
-
-/// Frames with a mask of zeroes: Engine.IO's pong, and Socket.IO's request for the namespace.
-const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
-const CONNECT: &[u8] = &[0x81, 0x82, 0, 0, 0, 0, b'4', b'0'];
-
-/// The first byte of a whole text frame.
-const TEXT: u8 = 0x81;
 
 /// Clients that connect at the same time.
 const CONNECTING: usize = 32;
@@ -102,15 +94,11 @@ impl Subscriber {
     async fn connect(address: SocketAddr) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
-        let request = format!(
-            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
         let mut subscriber = Self {
             tcp,
             frames: Frames::default(),
         };
-        subscriber.write(request.as_bytes())?;
+        subscriber.write(upgrade(address).as_bytes())?;
         let mut seen = subscriber.read().await?;
         while !subscriber.frames.upgraded {
             seen = subscriber.read().await?;
@@ -183,10 +171,10 @@ impl Frames {
             self.head.push(*first);
             if !self.upgraded {
                 self.upgrade()?;
-            } else if let Some((start, length)) = payload(&self.head) {
+            } else if let Some((start, length)) = text(&self.head)? {
                 let known = self.head.len() - start;
                 if known >= length.min(CREATED.len()) {
-                    self.note(start, length, &mut seen)?;
+                    self.note(start, length, &mut seen);
                     self.rest = length - known;
                     self.head.clear();
                 }
@@ -196,37 +184,17 @@ impl Frames {
     }
 
     fn upgrade(&mut self) -> Result<()> {
-        if self.head.ends_with(b"\r\n\r\n") {
-            if !self.head.starts_with(b"HTTP/1.1 101") {
-                return Err(format!("no upgrade: {}", String::from_utf8_lossy(&self.head)).into());
-            }
+        if upgraded(&self.head)?.is_some() {
             self.upgraded = true;
             self.head = Vec::with_capacity(32);
         }
         Ok(())
     }
 
-    fn note(&self, start: usize, length: usize, seen: &mut Seen) -> Result<()> {
+    fn note(&self, start: usize, length: usize, seen: &mut Seen) {
         let payload = &self.head[start..];
-        if self.head[0] != TEXT {
-            return Err("a frame that is no text: the connection ends".into());
-        }
         seen.created += u64::from(payload == CREATED);
-        seen.pinged |= length == 1 && payload == PING;
-        seen.connected |= payload.starts_with(b"40");
-        Ok(())
-    }
-}
-
-/// Where a frame's payload starts and how long it is, once its header is complete.
-fn payload(head: &[u8]) -> Option<(usize, usize)> {
-    match head {
-        [_, 126, high, low, ..] => Some((4, usize::from(u16::from_be_bytes([*high, *low])))),
-        [_, 127, a, b, c, d, e, f, g, h, ..] => {
-            let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-            Some((10, usize::try_from(length).unwrap_or(usize::MAX)))
-        }
-        [_, length @ ..=125, ..] => Some((2, usize::from(*length))),
-        _ => None,
+        seen.pinged |= length == PING.len() && payload == PING;
+        seen.connected |= payload.starts_with(CONNECTED);
     }
 }
