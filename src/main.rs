@@ -12,6 +12,10 @@ use roost::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// What one thread allocates another frees here, which the system's allocator does slowly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
