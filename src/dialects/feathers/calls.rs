@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
@@ -22,12 +22,15 @@ use tokio_util::task::TaskTracker;
 use super::{
     attachments,
     request::Request,
+    rest::headers,
     rooms::{Adapter, PAUSE, Peers, is_full, when_there_is_room},
 };
 use crate::{
     App,
     core::{
+        Record,
         call::{Answer, Caller},
+        identity::Identity,
         turn::Turn,
     },
     error::{Error, Result},
@@ -53,7 +56,9 @@ struct State {
     peers: Arc<Peers>,
     /// Holds a token while calls are being answered.
     answering: TaskTracker,
-    caller: Caller,
+    identity: Identity,
+    /// The handshake's, read at the first call: most sockets only listen.
+    headers: OnceLock<Arc<Record>>,
     /// Guards the queue between the reader, which pushes, and the one task that drains it.
     inbox: Mutex<Inbox>,
     arrived: Notify,
@@ -85,13 +90,14 @@ impl Calls {
         app: Arc<App>,
         peers: Arc<Peers>,
         answering: TaskTracker,
-        caller: Caller,
+        identity: Identity,
     ) -> Self {
         Self(Arc::new(State {
             app,
             peers,
             answering,
-            caller,
+            identity,
+            headers: OnceLock::new(),
             inbox: Mutex::default(),
             arrived: Notify::new(),
             reading: Semaphore::new(READING),
@@ -201,7 +207,8 @@ impl State {
         while !self.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
             tokio::time::sleep(PAUSE).await;
         }
-        let outcome = self.run(&text, attachments, turn.clone()).await;
+        let caller = self.caller(&reply.socket);
+        let outcome = self.run(&text, attachments, caller, turn.clone()).await;
         // Whatever kind of call it was, the next one may start now.
         turn.pass();
         let bytes = outcome.as_ref().map_or(0, Outgoing::size);
@@ -209,14 +216,29 @@ impl State {
         when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
     }
 
-    async fn run(&self, text: &str, attachments: Vec<Bytes>, turn: Turn) -> Result<Outgoing> {
+    fn caller(&self, socket: &Socket) -> Caller {
+        let read = || Arc::new(headers(&socket.req_parts().headers));
+        Caller {
+            identity: self.identity.clone(),
+            provider: Some("socketio"),
+            headers: Arc::clone(self.headers.get_or_init(read)),
+        }
+    }
+
+    async fn run(
+        &self,
+        text: &str,
+        attachments: Vec<Bytes>,
+        caller: Caller,
+        turn: Turn,
+    ) -> Result<Outgoing> {
         if self.app.stopping.is_cancelled() {
             return Err(Error::unavailable(
                 "The daemon is stopping; nothing was stored",
             ));
         }
         let request = Request::read(text)?;
-        let (entry, mut call) = request.resolve(&self.app, self.caller.clone(), turn)?;
+        let (entry, mut call) = request.resolve(&self.app, caller, turn)?;
         if !attachments.is_empty() && !entry.takes_bytes() {
             return Err(Error::bad_request(
                 "This service takes no binary attachments",

@@ -11,13 +11,12 @@ use super::{
     calls::Calls,
     events::Emission,
     refusals::{as_engine_io, refuse},
-    rest::headers,
     resume::{Handshake, resume},
     rooms::{Adapter, EVERYBODY, Peers, STAMPED, Socket},
 };
 use crate::{
     App,
-    core::{call::Caller, connection::Connection, identity::Identity, stamp::Since},
+    core::{connection::Connection, identity::Identity, stamp::Since},
     error::Result,
 };
 
@@ -133,13 +132,9 @@ impl Door {
             .filter(|_| on_websocket);
         self.peers
             .add(socket.id, connection.cloned(), since.is_some());
-        let caller = Caller {
-            identity: Identity::Owner,
-            provider: Some("socketio"),
-            headers: Arc::new(headers(&request.headers)),
-        };
         let (app, peers) = (Arc::clone(&self.app), Arc::clone(&self.peers));
-        socket.on_fallback(Calls::new(app, peers, self.answering.clone(), caller));
+        let answering = self.answering.clone();
+        socket.on_fallback(Calls::new(app, peers, answering, Identity::Owner));
         let peers = Arc::clone(&self.peers);
         socket.on_disconnect(move |socket: Socket| {
             peers.remove(socket.id);
