@@ -1,14 +1,17 @@
 //! An accepted TCP stream under its [`Connection`] handle: it can be aborted whatever library holds
-//! it, and it knows since when its bytes are unsent.
+//! it, it knows since when its bytes are unsent, and it reads ahead, so that a library's small buffer
+//! costs no system calls.
 
 use std::{
+    cell::RefCell,
     io::{self, Error, ErrorKind},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -16,6 +19,14 @@ use tokio::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::core::connection::Connection;
+
+/// Bytes taken from the system at once.
+const AT_ONCE: usize = 64 * 1024;
+
+thread_local! {
+    /// Where they are taken to; what the library has no room for stays with the stream.
+    static SPACE: RefCell<Vec<u8>> = RefCell::new(vec![0; AT_ONCE]);
+}
 
 /// All open connections.
 #[derive(Clone, Default)]
@@ -33,6 +44,7 @@ impl Connections {
         metrics::gauge!("roost_connections").increment(1);
         Ok(Stream {
             tcp,
+            ahead: Bytes::new(),
             connection,
             key,
             connections: self.clone(),
@@ -66,6 +78,8 @@ impl Connections {
 /// An accepted stream.
 pub struct Stream {
     tcp: TcpStream,
+    /// What was read and nobody has taken yet.
+    ahead: Bytes,
     connection: Connection,
     key: usize,
     connections: Connections,
@@ -109,7 +123,12 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         self.connection.reader().register(cx.waker());
         self.alive()?;
-        Pin::new(&mut self.tcp).poll_read(cx, buffer)
+        if self.ahead.is_empty() {
+            return self.read_ahead(cx, buffer);
+        }
+        let length = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.split_to(length));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -151,6 +170,22 @@ impl AsyncWrite for Stream {
 }
 
 impl Stream {
+    fn read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        SPACE.with_borrow_mut(|space| {
+            let mut space = ReadBuf::new(space);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut space))?;
+            let length = space.filled().len().min(buffer.remaining());
+            let (now, later) = space.filled().split_at(length);
+            buffer.put_slice(now);
+            self.ahead = Bytes::copy_from_slice(later);
+            Poll::Ready(Ok(()))
+        })
+    }
+
     fn after_write(&self, cx: &Context<'_>, written: &Poll<io::Result<usize>>) -> io::Result<()> {
         self.connection.note_write(written.is_ready());
         if written.is_pending() {

@@ -24,7 +24,7 @@ use crate::{
 const QUEUE: usize = 4_096;
 
 /// Small, since each connection keeps one.
-const READ_BUFFER: usize = 512;
+const READ_BUFFER: usize = 256;
 
 /// The Socket.IO server.
 pub(in crate::dialects) struct SocketIo {
