@@ -51,19 +51,29 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (date, time) = (self.0.date_naive(), self.0.time());
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            date.year(),
-            date.month(),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.nanosecond() / 1_000_000
-        )
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (end, mut number) in [
+            (4, date.year().unsigned_abs()),
+            (7, date.month()),
+            (10, date.day()),
+            (13, time.hour()),
+            (16, time.minute()),
+            (19, time.second()),
+            (23, time.nanosecond() / 1_000_000),
+        ] {
+            for digit in text[..end].iter_mut().rev() {
+                if number == 0 {
+                    break;
+                }
+                *digit = DIGITS[number as usize % 10];
+                number /= 10;
+            }
+        }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
+
+const DIGITS: [u8; 10] = *b"0123456789";
 
 /// Where moments and ids come from.
 pub trait Clock: Send + Sync {

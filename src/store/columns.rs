@@ -93,19 +93,22 @@ impl Column {
     /// # Errors
     /// `BadRequest` if the value does not fit.
     pub fn load(&self, value: &Value) -> Result<Value> {
-        if value.is_null()
-            || self.kind == Kind::Json
-            || (self.kind == Kind::Text && value.is_string())
-        {
-            return Ok(value.clone());
+        match self.kind {
+            Kind::Json => Ok(value.clone()),
+            _ => Ok(self.loaded(value, &self.store(value)?)),
         }
-        Ok(match self.store(value)? {
-            SqlValue::String(Some(text)) => Value::String(text),
-            SqlValue::BigInt(Some(integer)) => Value::from(integer),
-            SqlValue::Double(Some(real)) => number(real),
-            SqlValue::Bool(Some(boolean)) => Value::Bool(boolean),
+    }
+
+    /// As [`load`](Self::load), for a value and what [`store`](Self::store) made of it.
+    pub fn loaded(&self, value: &Value, stored: &SqlValue) -> Value {
+        match stored {
+            _ if self.kind == Kind::Json => value.clone(),
+            SqlValue::String(Some(text)) => Value::String(text.clone()),
+            SqlValue::BigInt(Some(integer)) => Value::from(*integer),
+            SqlValue::Double(Some(real)) => number(*real),
+            SqlValue::Bool(Some(boolean)) => Value::Bool(*boolean),
             _ => Value::Null,
-        })
+        }
     }
 
     /// The column's empty value.

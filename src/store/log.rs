@@ -1,6 +1,6 @@
 //! The log's rows: appended by the write lane only, read by whoever replays.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use entities::{events, log_head};
 use sea_orm::{
@@ -29,15 +29,15 @@ use crate::{
 /// About how many bytes of events are read at once.
 const PAGE_BYTES: i64 = 4 << 20;
 
-/// Rows in one statement: SQLite runs a prepared row faster than it parses a long statement,
-/// PostgreSQL counts round trips.
-const fn rows_at_once(backend: DbBackend) -> usize {
-    if matches!(backend, DbBackend::Sqlite) {
-        1
-    } else {
-        500
-    }
-}
+/// Rows in one of PostgreSQL's statements.
+const ROWS: usize = 500;
+
+/// SQLite's insert of one row, spelled once.
+static SQLITE_ROW: LazyLock<String> = LazyLock::new(|| {
+    let mut row = insert();
+    row.values_panic([const { SqlValue::String(None) }; 12].map(Expr::value));
+    DbBackend::Sqlite.build(&row).sql
+});
 
 /// Writes events and moves the head.
 pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<()> {
@@ -45,12 +45,20 @@ pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<(
         return Ok(());
     };
     let backend = tx.backend();
-    for chunk in events.chunks(rows_at_once(backend)) {
-        let mut insert = insert();
-        for event in chunk {
-            insert.values_panic(row(event)?.map(Expr::value));
+    if backend == DbBackend::Sqlite {
+        // A prepared row runs faster than a long statement is parsed.
+        for event in events {
+            tx.run(&SQLITE_ROW, row(event)?.into()).await?;
         }
-        tx.execute(backend.build(&insert)).await?;
+    } else {
+        // PostgreSQL counts round trips.
+        for chunk in events.chunks(ROWS) {
+            let mut insert = insert();
+            for event in chunk {
+                insert.values_panic(row(event)?.map(Expr::value));
+            }
+            tx.execute(backend.build(&insert)).await?;
+        }
     }
     let mut head = Query::update();
     head.table(log_head::Entity)

@@ -1,6 +1,6 @@
 //! PostgreSQL's side of the write lane: one transaction of it.
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value as SqlValue};
 
 use super::{
     columns::Column,
@@ -38,6 +38,11 @@ impl Transaction for Postgres {
                 .map(drop)
                 .map_err(convert)
         })
+    }
+
+    fn run<'a>(&'a mut self, sql: &'a str, values: Vec<SqlValue>) -> BoxFuture<'a, Result<u64>> {
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        self.execute(statement)
     }
 
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>> {

@@ -93,12 +93,9 @@ impl Sqlite {
         prepared.raw_execute().map(drop).map_err(convert)
     }
 
-    fn run(&self, statement: &Statement) -> Result<u64> {
-        let mut prepared = self
-            .connection
-            .prepare_cached(&statement.sql)
-            .map_err(convert)?;
-        bind(&mut prepared, statement)?;
+    fn change<'v>(&self, sql: &str, values: impl IntoIterator<Item = &'v SqlValue>) -> Result<u64> {
+        let mut prepared = self.connection.prepare_cached(sql).map_err(convert)?;
+        bind(&mut prepared, values)?;
         prepared
             .raw_execute()
             .map(|rows| rows as u64)
@@ -110,7 +107,7 @@ impl Sqlite {
             .connection
             .prepare_cached(&statement.sql)
             .map_err(convert)?;
-        bind(&mut prepared, statement)?;
+        bind(&mut prepared, values(statement))?;
         let mut rows = prepared.raw_query();
         let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(convert)? {
@@ -142,7 +139,12 @@ impl Transaction for Sqlite {
     }
 
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>> {
-        let rows = self.run(&statement);
+        let rows = self.change(&statement.sql, values(&statement));
+        Box::pin(std::future::ready(rows))
+    }
+
+    fn run<'a>(&'a mut self, sql: &'a str, values: Vec<SqlValue>) -> BoxFuture<'a, Result<u64>> {
+        let rows = self.change(sql, &values);
         Box::pin(std::future::ready(rows))
     }
 }
@@ -186,9 +188,15 @@ impl ToSql for Binding<'_> {
     }
 }
 
-fn bind(prepared: &mut rusqlite::Statement<'_>, statement: &Statement) -> Result<()> {
-    let values = statement.values.iter().flat_map(sea_orm::Values::iter);
-    for (index, value) in values.enumerate() {
+fn values(statement: &Statement) -> impl Iterator<Item = &SqlValue> {
+    statement.values.iter().flat_map(sea_orm::Values::iter)
+}
+
+fn bind<'v>(
+    prepared: &mut rusqlite::Statement<'_>,
+    values: impl IntoIterator<Item = &'v SqlValue>,
+) -> Result<()> {
+    for (index, value) in values.into_iter().enumerate() {
         prepared
             .raw_bind_parameter(index + 1, Binding(value))
             .map_err(convert)?;

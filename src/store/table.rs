@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use sea_orm::{
-    DbBackend, EntityName, EntityTrait, Order, Statement, Value as SqlValue, Values,
+    DbBackend, EntityName, EntityTrait, Order, Value as SqlValue,
     sea_query::{Alias, Condition, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
 };
 use serde_json::Value;
@@ -233,19 +233,13 @@ impl Table {
         let mut values = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let value = record.get(column.name).unwrap_or(&Value::Null);
-            values.push(column.required(value)?);
-            stored.insert(column.name.to_owned(), column.load(value)?);
+            let bound = column.required(value)?;
+            stored.insert(column.name.to_owned(), column.loaded(value, &bound));
+            values.push(bound);
         }
-        let sql = self
-            .insert
-            .get_or_init(|| self.insert_sql(tx.backend()))
-            .clone();
-        tx.execute(Statement {
-            sql,
-            values: Some(Values(values)),
-            db_backend: tx.backend(),
-        })
-        .await?;
+        let backend = tx.backend();
+        let sql = self.insert.get_or_init(|| self.insert_sql(backend));
+        tx.run(sql, values).await?;
         Ok(stored)
     }
 

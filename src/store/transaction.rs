@@ -1,6 +1,6 @@
 //! What a unit of work may do to a database, the same for both.
 
-use sea_orm::{DbBackend, Statement, StatementBuilder};
+use sea_orm::{DbBackend, Statement, StatementBuilder, Value as SqlValue};
 
 use super::columns::Column;
 use crate::{
@@ -25,6 +25,9 @@ pub trait Reader: Send {
 pub trait Transaction: Reader {
     /// Runs a statement and tells how many rows it touched.
     fn execute(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64>>;
+
+    /// Runs a statement that was spelled before, with these values.
+    fn run<'a>(&'a mut self, sql: &'a str, values: Vec<SqlValue>) -> BoxFuture<'a, Result<u64>>;
 
     /// Runs a statement that has no values, such as `SAVEPOINT unit`.
     fn control(&mut self, sql: &'static str) -> BoxFuture<'_, Result<()>>;

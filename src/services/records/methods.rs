@@ -174,16 +174,16 @@ impl Settings {
         }
     }
 
-    async fn create(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+    async fn create(&self, mut write: Write, work: &mut Work<'_>) -> Result<Value> {
         let several = write.data.is_array();
-        let items = match &write.data {
-            Value::Array(items) => items.as_slice(),
-            item => std::slice::from_ref(item),
+        let items = match write.data.take() {
+            Value::Array(items) => items,
+            item => vec![item],
         };
         let mut created = Vec::with_capacity(items.len());
         let mut follow = Vec::new();
         for item in items {
-            let mut given = self.record(item)?.clone();
+            let mut given = self.record(item)?;
             self.rules.create(&mut given, work).await?;
             let record = self.table.insert(work.tx, &given).await?;
             let events = self
@@ -196,9 +196,9 @@ impl Settings {
         self.answer(created, several, &write, follow, work).await
     }
 
-    async fn change(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+    async fn change(&self, mut write: Write, work: &mut Work<'_>) -> Result<Value> {
         let current = self.current(&write, work).await?;
-        let given = self.record(&write.data)?;
+        let given = &self.record(write.data.take())?;
         let mut changed = Vec::with_capacity(current.len());
         let mut follow = Vec::new();
         for mut record in current {
@@ -278,7 +278,7 @@ impl Settings {
         record.get(self.table.id().name).unwrap_or(&Value::Null)
     }
 
-    fn record<'a>(&self, item: &'a Value) -> Result<&'a Record> {
+    fn record(&self, item: Value) -> Result<Record> {
         let Value::Object(record) = item else {
             return Err(Error::bad_request("The data must be an object"));
         };
