@@ -1,15 +1,22 @@
 //! The daemon's parts, put together once and shared by every dialect.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
+    auth::{secret, tokens::Tokens},
+    config::{Auth, Config},
     core::clock::{SharedClock, SystemClock},
     error::Result,
-    services::{self, Services, Workspace},
+    services::{
+        self, Services, Workspace,
+        door::{Door, Settings},
+    },
     store::{self, Store, connect::Closing},
 };
 
@@ -29,22 +36,44 @@ pub struct App {
     pub broken: CancellationToken,
 }
 
+/// Who made the tokens, and for whom.
+const ISSUER: &str = "roost";
+
 /// Roost's own services, set as the configuration says.
 ///
 /// # Errors
-/// If the data folder has no absolute path.
+/// If the data folder cannot be used, or the secret could be guessed.
 pub fn own_services(config: &Config) -> Result<Services, String> {
+    let folder = data_folder(config)?;
+    let required = config.auth == Auth::Required;
+    let mut services = Services::new(door(config)?);
+    services::register(&mut services, &Workspace::new(folder, !required));
+    Ok(services)
+}
+
+/// The door, set as the configuration says.
+///
+/// # Errors
+/// If the data folder cannot be used, or the secret could be guessed.
+pub fn door(config: &Config) -> Result<Arc<Door>, String> {
+    let given = config.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
+    let secret = secret::load(given, &data_folder(config)?)?;
+    let lifetime = i64::try_from(config.token_secs.as_secs()).unwrap_or(i64::MAX);
+    Ok(Door::new(Settings {
+        required: config.auth == Auth::Required,
+        anonymous: config.allow_anonymous,
+        tokens: Tokens::new(&secret, ISSUER, ISSUER, lifetime),
+    }))
+}
+
+fn data_folder(config: &Config) -> Result<PathBuf, String> {
     let folder = config
         .data_dir
         .clone()
         .unwrap_or_else(|| store::folder(config.database_url.expose_secret()));
     // An empty path is the current folder.
-    let folder = std::path::absolute(Path::new(".").join(folder))
-        .map_err(|error| format!("DATA_DIR cannot be used: {error}"))?;
-    let mut services = Services::default();
-    let workspace = Workspace::new(folder, true);
-    services::register(&mut services, &workspace);
-    Ok(services)
+    std::path::absolute(Path::new(".").join(folder))
+        .map_err(|error| format!("DATA_DIR cannot be used: {error}"))
 }
 
 impl App {

@@ -50,6 +50,22 @@ pub struct Config {
     #[arg(long, env = "ALLOW_OPEN", global = true)]
     pub allow_open: bool,
 
+    /// `open`: whoever reaches the daemon may do everything; `required`: callers log in
+    #[arg(long, env = "AUTH", value_enum, default_value_t = Auth::Open, global = true)]
+    pub auth: Auth,
+
+    /// With AUTH=required, let in callers without a name, to look only
+    #[arg(long, env = "ALLOW_ANONYMOUS", global = true)]
+    pub allow_anonymous: bool,
+
+    /// Signs tokens, 32 characters or more; if nothing is said, one is made and kept in the data folder
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true, global = true)]
+    pub jwt_secret: Option<SecretString>,
+
+    /// Seconds that a login is good
+    #[arg(long, env = "TOKEN_SECS", default_value = "86400", value_parser = seconds, global = true)]
+    pub token_secs: Duration,
+
     /// Where everything is kept: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(
         long,
@@ -106,6 +122,14 @@ pub struct Config {
     /// How to log
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
     pub log_format: LogFormat,
+}
+
+/// Whether callers log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Auth {
+    Open,
+    Required,
 }
 
 /// SQLite's durability.
@@ -183,12 +207,12 @@ impl Config {
     /// # Errors
     /// A sentence that says how to allow it.
     pub fn check_exposure(&self, address: IpAddr) -> Result<(), String> {
-        if address.is_loopback() || self.allow_open {
+        if address.is_loopback() || self.allow_open || self.auth == Auth::Required {
             return Ok(());
         }
         Err(format!(
             "{address} can be reached from other machines, and nobody has to log in: whoever reaches it could do \
-             everything. Say --allow-open (ALLOW_OPEN=true) if that is meant, or listen on localhost."
+             everything. Say --auth required, or --allow-open (ALLOW_OPEN=true) if that is meant, or listen on localhost."
         ))
     }
 }

@@ -5,13 +5,14 @@
 //!
 //! # Layout
 //! - [`core`]: the two narrow waists, calls in and events out; knows no protocol and no database
+//! - [`auth`]: passwords, tokens and keys, pure
 //! - [`store`]: the database: the write lane, the log, tables, Feathers queries
 //! - [`services`]: what Roost does; knows calls and events, no frames
 //! - [`dialects`]: the protocols; know frames, no database
 //! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
 //! - [`config`], [`error`]: what an operator can set, and what can go wrong
 //!
-//! Dependencies point one way: `main → dialects → services → store → core → error`.
+//! Dependencies point one way: `main → dialects → services → {store, auth} → core → error`.
 
 pub mod app;
 pub mod auth;

@@ -22,6 +22,7 @@ pub struct Model {
     pub description: Option<String>,
     pub color: Option<String>,
     pub icon: Option<String>,
+    pub visibility: String,
     pub created_by: Option<String>,
     #[sea_orm(column_type = "Json", nullable)]
     pub objects: Option<String>,

@@ -4,11 +4,16 @@
 //! milliseconds and `Z`, `Json` columns hold JSON text (key order is part of it). Both databases
 //! store both as text.
 
+pub mod board_members;
 pub mod board_sessions;
 pub mod boards;
+pub mod credentials;
 pub mod events;
 pub mod log_head;
 pub mod messages;
+pub mod private_boards;
+pub mod refresh_tokens;
 pub mod repos;
 pub mod sessions;
 pub mod tasks;
+pub mod users;

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use roost::{
     App,
+    app::door,
     config::{Cli, Config},
     core::call::Method,
     serve::{announce, bind, serve, signalled},
@@ -48,7 +49,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), String> {
     let listeners = bind(&config).await?;
-    let mut services = Services::default();
+    let mut services = Services::new(door(&config)?);
     app::register(&mut services);
     todos::register(&mut services);
     people::register(&mut services);

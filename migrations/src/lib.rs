@@ -5,6 +5,8 @@ pub use sea_orm_migration::prelude::*;
 mod columns;
 mod m0001_spine;
 mod m0002_services;
+mod m0003_users;
+mod m0004_members;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -14,6 +16,8 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_services::Migration),
+            Box::new(m0003_users::Migration),
+            Box::new(m0004_members::Migration),
         ]
     }
 }

@@ -1,11 +1,16 @@
 //! What a client asks for, whatever protocol it asked in, and what it is answered.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Record, identity::Identity, turn::Turn};
+use super::{
+    Record,
+    identity::Identity,
+    login::{LoggedIn, Login},
+    turn::Turn,
+};
 
 /// What to do with a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +95,12 @@ pub struct Caller {
     pub provider: Option<&'static str>,
     /// The request's or handshake's headers, lower-case names.
     pub headers: Arc<Record>,
+    /// The connection, if it lasts longer than the call.
+    pub connection: Option<Arc<dyn Login>>,
+    /// The login that came with the call itself, as a header.
+    pub login: Option<LoggedIn>,
+    /// Where the caller is.
+    pub address: Option<IpAddr>,
 }
 
 impl Caller {
@@ -99,6 +110,9 @@ impl Caller {
             identity: Identity::System,
             provider: None,
             headers: Arc::default(),
+            connection: None,
+            login: None,
+            address: None,
         }
     }
 }

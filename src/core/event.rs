@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
+    access::{Access, AccessChange},
     clock::Timestamp,
     identity::Identity,
     scope::{Audience, Topic},
@@ -68,6 +69,8 @@ pub struct Draft {
     pub topics: Vec<Topic>,
     /// A sentence for people.
     pub message: Option<String>,
+    /// What it changes in who may see what; not part of the log.
+    pub access: Vec<AccessChange>,
     /// The payload's forms; a listener receives the first whose audience admits it. Never empty.
     pub views: Vec<View>,
 }
@@ -88,6 +91,7 @@ impl Draft {
             correlation_id: None,
             topics: Vec::new(),
             message: None,
+            access: Vec::new(),
             views: vec![View { audience, data }],
         }
     }
@@ -116,10 +120,10 @@ impl std::ops::Deref for Event {
 
 impl Event {
     /// The payload that a listener receives, or `None` if the event is not for it.
-    pub fn view(&self, identity: &Identity) -> Option<&Arc<RawValue>> {
+    pub fn view(&self, identity: &Identity, access: &Access) -> Option<&Arc<RawValue>> {
         self.views
             .iter()
-            .find(|view| view.audience.admits(identity))
+            .find(|view| view.audience.admits(identity, access))
             .map(|view| &view.data)
     }
 

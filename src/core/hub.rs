@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    access::Access,
     event::Event,
     stamp::Seq,
     subscription::{Overflow, Queue, Subscription},
@@ -26,6 +27,8 @@ pub trait Sink: Send + Sync {
 
 /// The node's publisher. Cheap to share behind an `Arc`.
 pub struct Hub {
+    /// Who may see what, as of the newest published event.
+    access: Access,
     /// Guards the order: whoever publishes or joins holds it.
     state: Mutex<State>,
 }
@@ -50,6 +53,7 @@ impl Hub {
             queues: Vec::new(),
         };
         Self {
+            access: Access::default(),
             state: Mutex::new(state),
         }
     }
@@ -70,6 +74,11 @@ impl Hub {
         drop((sinks, queues));
     }
 
+    /// Who may see what.
+    pub const fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// The place of the newest published event.
     pub fn head(&self) -> Seq {
         self.lock().head
@@ -82,6 +91,7 @@ impl Hub {
         for event in events {
             debug_assert_eq!(event.seq, state.head.next(), "the log has no gap");
             state.head = event.seq;
+            self.access.apply(&event.access);
             for sink in &state.sinks {
                 sink.deliver(&event);
             }

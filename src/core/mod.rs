@@ -2,6 +2,7 @@
 //!
 //! Knows no protocol and no database: dialects and the store depend on this module, never the other way.
 
+pub mod access;
 pub mod call;
 pub mod clock;
 pub mod connection;
@@ -9,6 +10,7 @@ pub mod event;
 pub mod feed;
 pub mod hub;
 pub mod identity;
+pub mod login;
 pub mod scope;
 pub mod stamp;
 pub mod subscription;

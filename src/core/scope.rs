@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::Identity;
+use super::{access::Access, identity::Identity};
 
 /// One thing that an event concerns: `session:<id>`, `task:<id>`, `board:<id>`, …
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,9 +47,22 @@ impl Audience {
     /// Whether an event for this audience reaches this identity.
     ///
     /// The local owner of an open daemon sees every board and stands for every identity.
-    pub const fn admits(&self, identity: &Identity) -> bool {
-        match identity {
-            Identity::Owner | Identity::System => !matches!(self, Self::Nobody),
+    pub fn admits(&self, identity: &Identity, access: &Access) -> bool {
+        let identity = &access.current(identity);
+        match (self, identity) {
+            (Self::Nobody, _) | (_, Identity::Nobody) => false,
+            (_, Identity::Owner | Identity::System) | (Self::Everyone, _) => true,
+            (Self::Boards(boards), _) => access.sees(identity, boards),
+            (Self::Identities(ids), _) => ids.iter().any(|id| identity.user_id() == Some(id)),
+        }
+    }
+
+    /// Whether it reaches everybody who is let in.
+    pub fn is_everyone(&self, access: &Access) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Boards(boards) => access.is_public(boards),
+            Self::Identities(_) | Self::Nobody => false,
         }
     }
 }

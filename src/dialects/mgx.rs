@@ -23,6 +23,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     feathers::ErrorResponse,
+    visitor::Visitor,
     ws::{self, Dialect, Inbound, Step},
 };
 use crate::{
@@ -30,7 +31,6 @@ use crate::{
     core::{
         event::Event,
         feed::{Feed, Item},
-        identity::Identity,
         stamp::{LogId, Since},
     },
     error::{Error, Result},
@@ -72,13 +72,18 @@ async fn stream(
     State(app): State<Arc<App>>,
     Path(path): Path<String>,
     Query(query): Query<HashMap<String, String>>,
+    visitor: Result<Visitor, ErrorResponse>,
     upgrade: Upgrade,
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) if path == "stream" => upgrade,
         upgrade => return refuse(upgrade.is_ok(), &path),
     };
-    match open(&app, query.get("since").map(String::as_str)).await {
+    let Some(visitor) = visitor.ok().and_then(|visitor| visitor.admit().ok()) else {
+        return ErrorResponse(Error::forbidden("Not authenticated")).into_response();
+    };
+    let since = query.get("since").map(String::as_str);
+    match open(&app, visitor, since).await {
         Ok((feed, mgx)) => upgrade
             .max_message_size(MAX_INBOUND)
             .max_frame_size(MAX_INBOUND)
@@ -87,9 +92,11 @@ async fn stream(
     }
 }
 
-async fn open(app: &Arc<App>, since: Option<&str>) -> Result<(Feed, Mgx)> {
+async fn open(app: &Arc<App>, visitor: Visitor, since: Option<&str>) -> Result<(Feed, Mgx)> {
     let story = app.store.story().clone();
     let mgx = Mgx {
+        app: Arc::clone(app),
+        visitor,
         stamps: since.map(|_| story.log.id()),
         log: story.log.id(),
         silence: app.config.heartbeat_secs,
@@ -103,6 +110,8 @@ async fn open(app: &Arc<App>, since: Option<&str>) -> Result<(Feed, Mgx)> {
 }
 
 struct Mgx {
+    app: Arc<App>,
+    visitor: Visitor,
     /// Whose stamps go with the events, on a connection that asked for them.
     stamps: Option<LogId>,
     log: LogId,
@@ -122,7 +131,11 @@ impl Dialect for Mgx {
 
     fn frame(&self, item: &Item) -> Option<Message> {
         match item {
-            Item::Event(event) => frame(event, self.stamps.as_ref()).map(Message::text),
+            Item::Event(event) => {
+                let access = self.app.store.story().hub.access();
+                let view = event.view(&self.visitor.identity(&self.app), access)?;
+                frame(event, view, self.stamps.as_ref()).map(Message::text)
+            }
             Item::Reset(reset) => {
                 let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));
                 let json = json!({"type": "reset", "reason": reset.reason, "oldest": oldest, "latest": latest});
@@ -165,7 +178,7 @@ struct Data<'a> {
 }
 
 /// An event in MGX's words, `None` if they have none for it. A session is a task there, a task a run.
-fn frame(event: &Event, stamps: Option<&LogId>) -> Option<String> {
+fn frame(event: &Event, message: &RawValue, stamps: Option<&LogId>) -> Option<String> {
     let event_type = match (event.source.as_ref(), event.name.as_ref()) {
         ("messages", "created") => "agent_message",
         _ => return None,
@@ -180,9 +193,7 @@ fn frame(event: &Event, stamps: Option<&LogId>) -> Option<String> {
         workflow_id: event.topic("workflow"),
         workflow_execution_id: event.topic("execution"),
         workflow_step_id: event.topic("step"),
-        data: Data {
-            message: event.view(&Identity::Owner)?,
-        },
+        data: Data { message },
         message: event.message.as_deref(),
         seq: stamps.map(|log| log.stamp(event.seq)),
     };

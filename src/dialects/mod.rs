@@ -5,6 +5,7 @@ mod guard;
 mod index;
 mod mgx;
 mod sse;
+mod visitor;
 mod ws;
 
 use std::sync::Arc;

@@ -16,13 +16,12 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use tokio::time::timeout;
 
-use super::feathers::ErrorResponse;
+use super::{feathers::ErrorResponse, visitor::Visitor};
 use crate::{
     App,
     core::{
         event::Event,
         feed::{Feed, Item, Reset},
-        identity::Identity,
         stamp::{LogId, Since},
     },
     error::{Error, Kind, Result},
@@ -38,9 +37,14 @@ const GATHER: usize = 64 * 1024;
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Query(query): Query<HashMap<String, String>>,
+    visitor: Result<Visitor, ErrorResponse>,
     headers: HeaderMap,
 ) -> Response {
-    match open(&app, &query, &headers).await {
+    let visitor = match visitor.and_then(|visitor| visitor.admit().map_err(ErrorResponse)) {
+        Ok(visitor) => visitor,
+        Err(refused) => return refused.into_response(),
+    };
+    match open(&app, visitor, &query, &headers).await {
         Ok(body) => {
             let headers = [
                 (header::CONTENT_TYPE, "text/event-stream"),
@@ -56,6 +60,7 @@ pub(super) async fn events(
 
 async fn open(
     app: &Arc<App>,
+    visitor: Visitor,
     query: &HashMap<String, String>,
     headers: &HeaderMap,
 ) -> Result<Body> {
@@ -81,6 +86,7 @@ async fn open(
     let log = app.store.story().log.id();
     let listener = Listener {
         app: Arc::clone(app),
+        visitor,
         feed,
         log,
         greeted: false,
@@ -90,6 +96,7 @@ async fn open(
 
 struct Listener {
     app: Arc<App>,
+    visitor: Visitor,
     feed: Feed,
     log: LogId,
     greeted: bool,
@@ -126,7 +133,12 @@ impl Listener {
 
     fn frame(&self, item: &Item, text: &mut String) {
         match item {
-            Item::Event(event) => frame_event(&self.log, event, text),
+            Item::Event(event) => {
+                let access = self.app.store.story().hub.access();
+                if let Some(data) = event.view(&self.visitor.identity(&self.app), access) {
+                    frame_event(&self.log, event, data, text);
+                }
+            }
             Item::Reset(reset) => frame_reset(&self.log, reset, text),
         }
     }
@@ -148,10 +160,7 @@ struct Payload<'a> {
     data: &'a RawValue,
 }
 
-fn frame_event(log: &LogId, event: &Event, text: &mut String) {
-    let Some(data) = event.view(&Identity::Owner) else {
-        return;
-    };
+fn frame_event(log: &LogId, event: &Event, data: &RawValue, text: &mut String) {
     let stamp = log.stamp(event.seq);
     let payload = Payload {
         seq: &stamp,

@@ -28,14 +28,15 @@ impl Service for BoardSessions {
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         let (boards, sessions) = (self.boards.clone(), self.sessions.clone());
         let board = call.parameter("id").to_owned();
-        let actor = call.caller.identity.actor().to_owned();
+        let by = call.caller.identity.clone();
         let session = call.data.get("sessionId").and_then(Value::as_str);
         let session = session.map(str::to_owned);
         Box::pin(async move {
             let session = session.ok_or_else(|| Error::bad_request("sessionId required"))?;
             let unit = async move |work: &mut Work<'_>| {
-                let board = boards.read(work.tx, &board).await?;
-                let session = sessions.read(work.tx, &session).await?;
+                work.by = by;
+                let board = boards.read(work.tx, &board, &work.by).await?;
+                let session = sessions.read(work.tx, &session, &work.by).await?;
                 let (Some(id), Some(session)) =
                     (text(&board, "board_id"), session.get("session_id"))
                 else {
@@ -46,10 +47,9 @@ impl Service for BoardSessions {
                     return Ok(Value::Object(board));
                 }
                 let session = session.as_str().unwrap_or_default();
-                let mut draft = boards::add_session(id, session, work).await?;
-                draft.actor = Some(actor);
+                let draft = boards::add_session(id, session, work).await?;
                 work.publish(draft);
-                boards.read(work.tx, id).await.map(Value::Object)
+                boards.read(work.tx, id, &work.by).await.map(Value::Object)
             };
             store.write(&call.turn, unit).await.map(Answer::from)
         })

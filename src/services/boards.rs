@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::{board_sessions, boards, sessions};
+use entities::{board_sessions, boards, private_boards, sessions};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use sea_orm::{
     Order,
@@ -11,13 +11,17 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::{
+    board_members,
     records::Records,
     rules::{Change, Rules, Scope},
     shapes::objects,
-    values::{fill, keep, leave_out_nulls, plain_id, text},
+    values::{fill, keep, leave_out_nulls, one_of, plain_id, text},
+    visibility,
 };
 use crate::{
-    core::{BoxFuture, Record, event::Draft},
+    core::{
+        BoxFuture, Record, access::AccessChange, event::Draft, identity::Identity, scope::Audience,
+    },
     error::{Error, Result},
     store::{columns::Column, lane::Work, table::Table, transaction::Reader},
 };
@@ -43,6 +47,10 @@ pub fn service() -> Records {
         .build()
 }
 
+/// Who sees a board: everybody, or its members.
+const VISIBILITIES: [&str; 2] = ["public", PRIVATE];
+const PRIVATE: &str = "private";
+
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<boards::Entity>("board_id"));
 static LINKS: LazyLock<Table> = LazyLock::new(|| Table::of::<board_sessions::Entity>("session_id"));
 
@@ -59,6 +67,8 @@ impl Rules for Boards {
             objects(board, ["objects", "custom_context"])?;
             fill(board, "board_id", || json!(work.clock.random_id()));
             fill(board, "name", || json!("Untitled Board"));
+            fill(board, "visibility", || json!("public"));
+            one_of(board, "visibility", &VISIBILITIES)?;
             fill(board, "created_at", || json!(work.now.to_string()));
             board.insert("last_updated".to_owned(), json!(work.now.to_string()));
             Ok(())
@@ -70,7 +80,32 @@ impl Rules for Boards {
         keep(changes, &["created_at"]);
         changes.insert("last_updated".to_owned(), json!(work.now.to_string()));
         act(current, changes)?;
+        one_of(changes, "visibility", &VISIBILITIES)?;
         objects(changes, ["objects", "custom_context"])
+    }
+
+    fn permit<'a>(
+        &'a self,
+        change: Change,
+        board: &'a Record,
+        given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        async move {
+            let id = text(board, "board_id").unwrap_or_default();
+            let private = text(board, "visibility") == Some(PRIVATE);
+            match change {
+                Change::Changed if given.contains_key("visibility") => {
+                    board_members::may_manage(id, work).await
+                }
+                Change::Removed if private => {
+                    board_members::may_manage(id, work).await?;
+                    refuse_sessions(id, work).await
+                }
+                _ => Ok(()),
+            }
+        }
+        .boxed_local()
     }
 
     fn stored<'a>(
@@ -81,15 +116,48 @@ impl Rules for Boards {
         work: &'a mut Work<'_>,
     ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
         async move {
-            if let (Change::Created | Change::Changed, Some(sessions)) =
-                (change, given.get("sessions"))
-            {
-                replace_sessions(text(board, "board_id").unwrap_or_default(), sessions, work)
-                    .await?;
+            let id = text(board, "board_id").unwrap_or_default();
+            let private = text(board, "visibility") == Some(PRIVATE);
+            match change {
+                Change::Created => {
+                    if let Some(user) = work.by.user_id().map(str::to_owned) {
+                        board_members::add_owner(id, &user, work).await?;
+                    }
+                    keep_private(id, private, work).await?;
+                }
+                Change::Changed if given.contains_key("visibility") => {
+                    keep_private(id, private, work).await?;
+                }
+                _ => {}
+            }
+            if let Some(sessions) = given.get("sessions").filter(|_| change != Change::Removed) {
+                replace_sessions(id, sessions, work).await?;
             }
             Ok(Vec::new())
         }
         .boxed_local()
+    }
+
+    fn visible(&self, by: &Identity) -> Option<Condition> {
+        visibility::boards(by)
+    }
+
+    fn access(&self, change: Change, board: &Record, by: &Identity) -> Vec<AccessChange> {
+        let id = text(board, "board_id").unwrap_or_default().to_owned();
+        let mut changes = Vec::new();
+        if let (Change::Created, Some(user)) = (change, by.user_id()) {
+            changes.push(AccessChange::Member {
+                board: id.clone(),
+                user: user.to_owned(),
+            });
+        }
+        match (change, text(board, "visibility")) {
+            // Who saw it sees that it is gone.
+            (Change::Removed, _) => {}
+            (_, Some(PRIVATE)) => changes.push(AccessChange::Private(id)),
+            (_, _) => changes.push(AccessChange::Public(id)),
+        }
+        changes
     }
 
     fn update_replaces(&self) -> bool {
@@ -109,7 +177,7 @@ impl Rules for Boards {
     }
 
     fn scope(&self, board: &Record) -> Option<Scope> {
-        Some(Scope::everyone([("board", text(board, "board_id"))]))
+        text(board, "board_id").map(scope)
     }
 }
 
@@ -146,6 +214,45 @@ fn act(current: &Record, changes: &mut Record) -> Result<()> {
     Ok(())
 }
 
+/// Who hears of a board: those who see it.
+fn scope(board: &str) -> Scope {
+    let mut scope = Scope::everyone([("board", Some(board))]);
+    scope.audience = Audience::Boards(vec![board.to_owned()]);
+    scope
+}
+
+/// Notes whether a board is private.
+async fn keep_private(board: &str, private: bool, work: &mut Work<'_>) -> Result<()> {
+    use private_boards::{Column::BoardId, Entity};
+    let statement = if private {
+        let mut insert = Query::insert();
+        insert
+            .into_table(Entity)
+            .columns([BoardId])
+            .values_panic([board.into()])
+            .on_conflict(OnConflict::new().do_nothing().to_owned());
+        work.tx.backend().build(&insert)
+    } else {
+        let mut delete = Query::delete();
+        delete
+            .from_table(Entity)
+            .and_where(Expr::col(BoardId).eq(board));
+        work.tx.backend().build(&delete)
+    };
+    work.tx.execute(statement).await.map(drop)
+}
+
+/// Refuses to remove a private board with sessions on it: on no board, everybody would see them.
+async fn refuse_sessions(board: &str, work: &mut Work<'_>) -> Result<()> {
+    let of_board = Expr::col(board_sessions::Column::BoardId).eq(board);
+    if links(work.tx, of_board).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "This private board holds sessions, which everybody would see without it; remove them first",
+    ))
+}
+
 /// Creates a board if there are neither boards nor sessions.
 ///
 /// # Errors
@@ -163,7 +270,7 @@ pub async fn seed(work: &mut Work<'_>) -> Result<()> {
         "color": "#1677ff",
         "icon": "star",
     });
-    service().create(board, "system", work).await.map(drop)
+    service().create(board, work).await.map(drop)
 }
 
 /// Puts a session on the boards that hold another; returns their `patched`.
@@ -183,6 +290,7 @@ pub async fn add_beside(other: &str, session: &str, work: &mut Work<'_>) -> Resu
 /// # Errors
 /// `BadRequest` if there is no such board.
 pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Result<Draft> {
+    visibility::check_board(board, work).await?;
     link(board, &[session], work).await?;
     patched(board, work).await
 }
@@ -230,6 +338,7 @@ async fn link(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()>
         .into_condition();
     let end = LINKS.next(work.tx, "position", of_board).await?;
     for (session, position) in sessions.iter().zip(end..) {
+        visibility::check_session(session, work).await?;
         let mut insert = Query::insert();
         insert
             .into_table(board_sessions::Entity)
@@ -254,7 +363,7 @@ async fn patched(board: &str, work: &mut Work<'_>) -> Result<Draft> {
     leave_out_nulls(&mut boards);
     render(work.tx, &mut boards).await?;
     let [record] = boards;
-    Scope::everyone([("board", Some(board))]).draft("boards", "patched", &Value::Object(record))
+    scope(board).draft("boards", "patched", &Value::Object(record))
 }
 
 async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {

@@ -20,12 +20,15 @@ impl Service for Bulk {
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         let records = self.0.clone();
-        let (items, actor) = (call.data.clone(), call.caller.identity.actor().to_owned());
+        let (items, by) = (call.data.clone(), call.caller.identity.clone());
         Box::pin(async move {
             if !items.is_array() {
                 return Err(Error::bad_request("The data must be a list of records"));
             }
-            let unit = async move |work: &mut Work<'_>| records.create(items, &actor, work).await;
+            let unit = async move |work: &mut Work<'_>| {
+                work.by = by;
+                records.create(items, work).await
+            };
             store.write(&call.turn, unit).await.map(Answer::from)
         })
     }

@@ -143,8 +143,11 @@ impl Clones {
         if let Some(branch) = branch {
             repo["default_branch"] = json!(branch);
         }
-        let (repos, actor) = (self.repos.clone(), call.caller.identity.actor().to_owned());
-        let unit = async move |work: &mut Work<'_>| repos.create(repo, &actor, work).await;
+        let (repos, by) = (self.repos.clone(), call.caller.identity.clone());
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            repos.create(repo, work).await
+        };
         store
             .write(&call.turn, unit)
             .await

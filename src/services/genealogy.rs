@@ -9,6 +9,7 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
+        identity::Identity,
     },
     error::{Error, Kind, Result},
     store::{Store, lane::Work, transaction::Reader},
@@ -43,7 +44,7 @@ impl Service for Branch {
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         let (sessions, fork) = (self.sessions.clone(), self.fork);
         let id = call.parameter("id").to_owned();
-        let actor = call.caller.identity.actor().to_owned();
+        let by = call.caller.identity.clone();
         let data = call.data.clone();
         Box::pin(async move {
             if data["prompt"]
@@ -53,10 +54,9 @@ impl Service for Branch {
                 return Err(Error::bad_request("Prompt required"));
             }
             let unit = async move |work: &mut Work<'_>| {
-                let parent = sessions.read(work.tx, &id).await?;
-                let child = sessions
-                    .create(child(&parent, &data, fork), &actor, work)
-                    .await?;
+                work.by = by;
+                let parent = sessions.read(work.tx, &id, &work.by).await?;
+                let child = sessions.create(child(&parent, &data, fork), work).await?;
                 let parent_id = text(&parent, "session_id").unwrap_or_default();
                 let child_id = child["session_id"].as_str().unwrap_or_default();
                 let mut genealogy = parent["genealogy"].clone();
@@ -64,10 +64,9 @@ impl Service for Branch {
                     children.push(json!(child_id));
                 }
                 sessions
-                    .patch(parent_id, json!({"genealogy": genealogy}), &actor, work)
+                    .patch(parent_id, json!({"genealogy": genealogy}), work)
                     .await?;
-                for mut draft in boards::add_beside(parent_id, child_id, work).await? {
-                    draft.actor = Some(actor.clone());
+                for draft in boards::add_beside(parent_id, child_id, work).await? {
                     work.publish(draft);
                 }
                 Ok(child)
@@ -119,19 +118,19 @@ impl Service for Genealogy {
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(async move {
-            let db = &mut store.reader();
-            let session = self.0.read(db, call.parameter("id")).await?;
+            let (db, by) = (&mut store.reader(), &call.caller.identity);
+            let session = self.0.read(db, call.parameter("id"), by).await?;
             let mut children = Vec::new();
             for child in session["genealogy"]["children"]
                 .as_array()
                 .into_iter()
                 .flatten()
             {
-                if let Some(child) = self.known(db, child).await? {
+                if let Some(child) = self.known(db, child, by).await? {
                     children.push(child);
                 }
             }
-            let ancestors = self.ancestors(db, &session).await?;
+            let ancestors = self.ancestors(db, &session, by).await?;
             let family = json!({"session": session, "ancestors": ancestors, "children": children});
             Ok(family.into())
         })
@@ -139,7 +138,12 @@ impl Service for Genealogy {
 }
 
 impl Genealogy {
-    async fn ancestors(&self, db: &mut dyn Reader, session: &Record) -> Result<Vec<Record>> {
+    async fn ancestors(
+        &self,
+        db: &mut dyn Reader,
+        session: &Record,
+        by: &Identity,
+    ) -> Result<Vec<Record>> {
         let mut ancestors: Vec<Record> = Vec::new();
         let mut seen = HashSet::from([session["session_id"].clone()]);
         while ancestors.len() < GENERATIONS {
@@ -154,7 +158,7 @@ impl Genealogy {
             let Some(parent) = parent.filter(|id| seen.insert((*id).clone())) else {
                 break;
             };
-            let Some(parent) = self.known(db, parent).await? else {
+            let Some(parent) = self.known(db, parent, by).await? else {
                 break;
             };
             ancestors.push(parent);
@@ -163,8 +167,13 @@ impl Genealogy {
     }
 
     /// A session that is still there.
-    async fn known(&self, db: &mut dyn Reader, id: &Value) -> Result<Option<Record>> {
-        match self.0.read(db, id.as_str().unwrap_or_default()).await {
+    async fn known(
+        &self,
+        db: &mut dyn Reader,
+        id: &Value,
+        by: &Identity,
+    ) -> Result<Option<Record>> {
+        match self.0.read(db, id.as_str().unwrap_or_default(), by).await {
             Ok(session) => Ok(Some(session)),
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -4,18 +4,19 @@ use std::sync::LazyLock;
 
 use entities::messages;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition};
 use serde_json::{Value, json};
 
 use super::{
     records::Records,
     rules::{Rules, Scope},
     values::{fill, keep, one_of, plain_id, text},
+    visibility,
 };
 use crate::{
-    core::{Record, call::Method},
+    core::{BoxFuture, Record, call::Method, identity::Identity},
     error::{Error, Result},
-    store::{lane::Work, table::Table},
+    store::{lane::Work, table::Table, transaction::Reader},
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
@@ -52,6 +53,7 @@ impl Rules for Messages {
             let session = session.ok_or_else(|| {
                 Error::bad_request("session_id is required when creating a message")
             })?;
+            visibility::check_session(&session, work).await?;
             fill(message, "message_id", || json!(work.clock.ordered_id()));
             fill(message, "role", || json!("user"));
             let role = message["role"].clone();
@@ -82,6 +84,19 @@ impl Rules for Messages {
 
     fn leaves_out_nulls(&self) -> bool {
         true
+    }
+
+    fn visible(&self, by: &Identity) -> Option<Condition> {
+        visibility::sessions(by)
+    }
+
+    fn scopes<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        records: &'a [Record],
+    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
+        let scopes = records.iter().map(|record| self.scope(record)).collect();
+        Box::pin(visibility::follow_boards(db, records, scopes))
     }
 
     fn scope(&self, message: &Record) -> Option<Scope> {

@@ -3,47 +3,65 @@
 //! A service knows [`Call`](crate::core::call::Call) and events; it knows no frame. Adding one is an
 //! entity, a migration, a file here and a line in [`register`].
 
+pub mod authentication;
+pub mod board_members;
 pub mod board_sessions;
 pub mod boards;
 pub mod bulk;
 pub mod clones;
+pub mod door;
 pub mod genealogy;
 mod git;
 pub mod health;
 pub mod hooks;
 pub mod messages;
 pub mod records;
+pub mod refresh;
 pub mod registry;
 pub mod repos;
 pub mod rules;
 pub mod sessions;
 pub mod shapes;
 pub mod tasks;
+pub mod users;
 pub mod values;
+pub mod visibility;
 pub mod worktrees;
 
 pub use git::Workspace;
 pub use registry::{Service, Services};
 
+use std::sync::Arc;
+
 use self::{
+    authentication::Authentication,
     board_sessions::BoardSessions,
     bulk::Bulk,
     clones::Clones,
     genealogy::{Branch, Genealogy},
     health::Health,
+    refresh::Refresh,
+    registry::Need,
     tasks::End,
+    users::HashPasswords,
     worktrees::Worktrees,
 };
-use crate::{core::turn::Turn, error::Result, store::Store};
+use crate::{
+    core::{call::Method, identity::Role, turn::Turn},
+    error::Result,
+    store::Store,
+};
 
 /// Registers Roost's own services.
 pub fn register(services: &mut Services, workspace: &Workspace) {
+    register_people(services);
     let sessions = services.add_records("sessions", sessions::service(workspace));
     let tasks = services.add_records("tasks", tasks::service());
     let messages = services.add_records("messages", messages::service());
     let boards = services.add_records("boards", boards::service());
     let repos = services.add_records("repos", repos::service());
-    services.add("health", Health);
+    services.add("board-members", board_members::service());
+    services.add("health", Health).open();
 
     services.add("messages/bulk", Bulk(messages));
     services.add("tasks/bulk", Bulk(tasks.clone()));
@@ -84,6 +102,29 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
             workspace: workspace(),
         },
     );
+}
+
+/// Registers who there is and how they log in.
+fn register_people(services: &mut Services) {
+    let door = Arc::clone(&services.door);
+    let users = services.add_records("users", users::service());
+    if let Some(entry) = services.entry("users") {
+        // The table's rules say more: the first comes from nowhere, and people look after themselves.
+        entry
+            .need(Method::Create, Need::Nothing)
+            .need(Method::Update, Need::Role(Role::Viewer))
+            .need(Method::Patch, Need::Role(Role::Viewer))
+            .need(Method::Remove, Need::Role(Role::Admin))
+            .hook(HashPasswords(Arc::clone(&door)));
+    }
+    let authentication = Authentication {
+        door: Arc::clone(&door),
+        users: users.clone(),
+    };
+    services.add("authentication", authentication).open();
+    services
+        .add("authentication/refresh", Refresh { door, users })
+        .open();
 }
 
 /// Puts a first board into an empty database: clients show sessions on boards only.

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::{
+    door::Door,
     hooks::{Context, Hook, Next},
     records::Records,
 };
@@ -13,6 +14,7 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
+        identity::Role,
     },
     error::{Error, Kind, Result},
     store::Store,
@@ -38,11 +40,22 @@ pub trait Service: Send + Sync + 'static {
     }
 }
 
+/// What a caller needs to be for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: strangers may call.
+    Nothing,
+    /// A role, or a higher one.
+    Role(Role),
+}
+
 /// A registered service.
 pub struct Entry {
     /// Its path as registered: route parameters literally, no outer slashes.
     pub path: &'static str,
     methods: Vec<Method>,
+    /// What methods need where it is not what is usual.
+    needs: Vec<(Method, Need)>,
     hooks: Vec<Arc<dyn Hook>>,
     service: Box<dyn Service>,
 }
@@ -58,6 +71,46 @@ impl Entry {
         self.service.takes_bytes()
     }
 
+    /// Says what a method needs; reads need a viewer, everything else a member, if nothing is said.
+    pub fn need(&mut self, method: Method, need: Need) -> &mut Self {
+        self.needs.push((method, need));
+        self
+    }
+
+    /// Lets strangers call every method.
+    pub fn open(&mut self) -> &mut Self {
+        for method in self.methods.clone() {
+            self.need(method, Need::Nothing);
+        }
+        self
+    }
+
+    /// Refuses callers who may not call a method.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` or `Forbidden`.
+    fn admit(&self, call: &Call) -> Result<()> {
+        let said = self.needs.iter().find(|(method, _)| *method == call.method);
+        let usual = if call.method.reads() {
+            Role::Viewer
+        } else {
+            Role::Member
+        };
+        let Need::Role(needed) = said.map_or(Need::Role(usual), |(_, need)| *need) else {
+            return Ok(());
+        };
+        match call.caller.identity.role() {
+            None => Err(Error::not_authenticated("Not authenticated")),
+            Some(role) if role >= needed => Ok(()),
+            Some(_) => Err(Error::forbidden(format!(
+                "You need {} access to {} {}",
+                needed.as_str(),
+                call.method,
+                self.path
+            ))),
+        }
+    }
+
     /// Adds a hook; the first added is the outermost.
     pub fn hook(&mut self, hook: impl Hook) -> &mut Self {
         self.hooks.push(Arc::new(hook));
@@ -66,8 +119,9 @@ impl Entry {
 }
 
 /// All services, by path.
-#[derive(Default)]
 pub struct Services {
+    /// Who may call them at all.
+    pub door: Arc<Door>,
     entries: Vec<Entry>,
     exact: HashMap<&'static str, usize>,
     /// Paths with `:parameters`, in segments.
@@ -75,6 +129,21 @@ pub struct Services {
 }
 
 impl Services {
+    /// No services yet, behind a door.
+    pub fn new(door: Arc<Door>) -> Self {
+        Self {
+            door,
+            entries: Vec::new(),
+            exact: HashMap::new(),
+            patterns: Vec::new(),
+        }
+    }
+
+    /// The service registered at a path.
+    pub fn entry(&mut self, path: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.path == path)
+    }
+
     /// Adds a service at a path, such as `messages` or `boards/:id/sessions`.
     ///
     /// # Panics
@@ -96,6 +165,7 @@ impl Services {
         self.entries.push(Entry {
             path,
             methods,
+            needs: Vec::new(),
             hooks: Vec::new(),
             service: Box::new(service),
         });
@@ -143,6 +213,7 @@ impl Services {
         if call.method.reads() {
             call.turn.pass();
         }
+        entry.admit(&call)?;
         let mut context = Context {
             call,
             store,

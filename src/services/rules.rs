@@ -6,12 +6,15 @@ use futures_util::{
     FutureExt,
     future::{LocalBoxFuture, ready},
 };
+use sea_orm::sea_query::Condition;
 use serde_json::{Value, value::to_raw_value};
 
 use crate::{
     core::{
         BoxFuture, Record,
+        access::AccessChange,
         event::Draft,
+        identity::Identity,
         scope::{Audience, Topic},
     },
     error::{Error, Result},
@@ -80,6 +83,19 @@ pub trait Rules: Send + Sync + 'static {
         ready(Ok(())).boxed_local()
     }
 
+    /// Refuses a change to a record, or its removal, before anything is done; `given` is what the
+    /// client sent.
+    fn permit<'a>(
+        &'a self,
+        change: Change,
+        current: &'a Record,
+        given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        let _ = (change, current, given, work);
+        ready(Ok(())).boxed_local()
+    }
+
     /// Does what belongs to a change and is not in the record's row, before it is published;
     /// `given` is what the client sent. Returns the events that follow from it.
     ///
@@ -119,6 +135,29 @@ pub trait Rules: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<()>> {
         let _ = (db, records);
         Box::pin(ready(Ok(())))
+    }
+
+    /// Which records somebody may see; `None`, the default, for all of them.
+    fn visible(&self, by: &Identity) -> Option<Condition> {
+        let _ = by;
+        None
+    }
+
+    /// What a change to this record means for who may see what.
+    fn access(&self, change: Change, record: &Record, by: &Identity) -> Vec<AccessChange> {
+        let _ = (change, record, by);
+        Vec::new()
+    }
+
+    /// Who hears of changes to these records, where that is in other tables, too.
+    fn scopes<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        records: &'a [Record],
+    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
+        let _ = db;
+        let scopes = records.iter().map(|record| self.scope(record)).collect();
+        Box::pin(ready(Ok(scopes)))
     }
 
     /// Who hears of a change to this record. `None`, the default, publishes nothing.

@@ -2,6 +2,7 @@
 
 use entities::tasks;
 use futures_util::{FutureExt, future::LocalBoxFuture};
+use sea_orm::sea_query::Condition;
 use serde_json::json;
 
 use super::{
@@ -10,14 +11,16 @@ use super::{
     rules::{Rules, Scope},
     shapes::{Inner, Shape, objects},
     values::{fill, keep, one_of, plain_id, text},
+    visibility,
 };
 use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
+        identity::Identity,
     },
     error::{Error, Result},
-    store::{Store, lane::Work},
+    store::{Store, lane::Work, transaction::Reader},
 };
 
 const STATUSES: [&str; 7] = [
@@ -73,11 +76,12 @@ impl Rules for Tasks {
     ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             plain_id(task, "task_id")?;
-            if text(task, "session_id").is_none() {
+            let Some(session) = text(task, "session_id") else {
                 return Err(Error::bad_request(
                     "session_id is required when creating a task",
                 ));
-            }
+            };
+            visibility::check_session(session, work).await?;
             check(task)?;
             let now = json!(work.now.to_string());
             fill(task, "task_id", || json!(work.clock.random_id()));
@@ -120,6 +124,19 @@ impl Rules for Tasks {
         true
     }
 
+    fn visible(&self, by: &Identity) -> Option<Condition> {
+        visibility::sessions(by)
+    }
+
+    fn scopes<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        records: &'a [Record],
+    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
+        let scopes = records.iter().map(|record| self.scope(record)).collect();
+        Box::pin(visibility::follow_boards(db, records, scopes))
+    }
+
     fn scope(&self, task: &Record) -> Option<Scope> {
         Some(Scope::everyone([
             ("session", text(task, "session_id")),
@@ -156,15 +173,16 @@ impl Service for End {
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         let tasks = self.tasks.clone();
         let id = call.parameter("id").to_owned();
-        let actor = call.caller.identity.actor().to_owned();
+        let by = call.caller.identity.clone();
         let mut changes = json!({"status": self.status});
         if let Some(report) = call.data.get(self.report).filter(|value| !value.is_null()) {
             changes["report"] = report.clone();
         }
         Box::pin(async move {
             let unit = async move |work: &mut Work<'_>| {
+                work.by = by;
                 changes["completed_at"] = json!(work.now.to_string());
-                tasks.patch(&id, changes, &actor, work).await
+                tasks.patch(&id, changes, work).await
             };
             store.write(&call.turn, unit).await.map(Answer::from)
         })

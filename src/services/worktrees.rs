@@ -42,7 +42,9 @@ impl Service for Worktrees {
         Box::pin(async move {
             let read = async || {
                 let db = &mut store.reader();
-                self.repos.read(db, call.parameter("id")).await
+                self.repos
+                    .read(db, call.parameter("id"), &call.caller.identity)
+                    .await
             };
             let clone = PathBuf::from(field(&read().await?, "local_path")?);
             if !self.workspace.holds(&clone) {
@@ -163,17 +165,18 @@ impl Worktrees {
         store: &Store,
         change: impl FnOnce(&mut Vec<Value>) + Send + 'static,
     ) -> Result<Value> {
-        let (repos, actor) = (self.repos.clone(), call.caller.identity.actor().to_owned());
+        let (repos, by) = (self.repos.clone(), call.caller.identity.clone());
         let id = field(repo, "repo_id")?.to_owned();
         let unit = async move |work: &mut Work<'_>| {
-            let mut repo = repos.read(work.tx, &id).await?;
+            work.by = by;
+            let mut repo = repos.read(work.tx, &id, &work.by).await?;
             let mut worktrees = match repo.get_mut("worktrees").map(Value::take) {
                 Some(Value::Array(worktrees)) => worktrees,
                 _ => Vec::new(),
             };
             change(&mut worktrees);
             repos
-                .patch(&id, json!({"worktrees": worktrees}), &actor, work)
+                .patch(&id, json!({"worktrees": worktrees}), work)
                 .await
         };
         store.write(&call.turn, unit).await

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    access,
     checkpoint::{CheckpointThread, Checkpoints},
     database,
     engine::{Engine, Writer},
@@ -76,6 +77,7 @@ impl Store {
         };
         let (id, head) = log::head(&mut pool).await?;
         let hub = Arc::new(Hub::new(head));
+        hub.access().replace(access::load(&mut pool).await?);
         let engine = Engine {
             writer,
             hub: Arc::clone(&hub),

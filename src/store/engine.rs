@@ -15,6 +15,7 @@ use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    access,
     lane::{Job, Work},
     log, pool,
     postgres::Postgres,
@@ -26,6 +27,7 @@ use crate::{
         clock::{SharedClock, Timestamp},
         event::Event,
         hub::Hub,
+        identity::Identity,
         stamp::Seq,
     },
     error::{Error, Result},
@@ -197,6 +199,10 @@ impl Engine {
             ));
         }
         // Another node's events, or those of a commit that was not confirmed: they come first.
+        if self.head < head {
+            // What they changed in who may see what is in the tables.
+            self.hub.access().replace(access::load(&mut tx).await?);
+        }
         while self.head < head {
             let missed = log::page(&mut tx, self.head, BATCH).await?;
             if missed.is_empty() {
@@ -235,6 +241,7 @@ async fn fill(
             tx,
             now,
             clock: Arc::clone(clock),
+            by: Identity::System,
             drafts: Vec::new(),
         };
         let outcome = guarded(job.as_mut(), &mut work).await;

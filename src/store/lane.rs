@@ -16,6 +16,7 @@ use crate::{
     core::{
         clock::{SharedClock, Timestamp},
         event::Draft,
+        identity::Identity,
         turn::Turn,
     },
     error::{Error, Result},
@@ -32,12 +33,16 @@ pub struct Work<'t> {
     pub now: Timestamp,
     /// Where ids come from.
     pub clock: SharedClock,
+    /// For whom the unit works: the daemon itself, unless it says otherwise.
+    pub by: Identity,
     pub(super) drafts: Vec<Draft>,
 }
 
 impl Work<'_> {
     /// Publishes an event once the unit's batch is committed, after the unit's earlier ones.
-    pub fn publish(&mut self, draft: Draft) {
+    pub fn publish(&mut self, mut draft: Draft) {
+        let by = &self.by;
+        draft.actor.get_or_insert_with(|| by.actor().to_owned());
         self.drafts.push(draft);
     }
 }

@@ -269,6 +269,8 @@ fn event(mut row: Record) -> Result<Event> {
             correlation_id: text("correlation_id"),
             topics: serde_json::from_str(&text("topics")?).ok()?,
             message: text("message"),
+            // What the log tells has taken effect long ago.
+            access: Vec::new(),
             views: views_from_text(&text("audience")?, text("data")?).ok()?,
         };
         Some(Event {

@@ -2,6 +2,7 @@
 //!
 //! Knows tables and Feathers queries; knows neither services nor frames.
 
+mod access;
 pub mod checkpoint;
 pub mod columns;
 mod conditions;

@@ -157,7 +157,7 @@ async fn a_service_at_the_root(database: Fresh) {
     })
     .await;
     let rest = Rest::new(daemon.address);
-    let given = |id: &str| json!({"board_id": id, "name": "n", "created_at": 0, "last_updated": 0});
+    let given = |id: &str| json!({"board_id": id, "name": "n", "visibility": "public", "created_at": 0, "last_updated": 0});
     let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
     rest.create("", &given("a")).await;
     let record = socket

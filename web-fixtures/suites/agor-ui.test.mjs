@@ -71,6 +71,7 @@ onEveryDatabase("Agor's user interface", (database) => {
           sessions: [],
           color: "#1677ff",
           icon: "star",
+          visibility: "public",
         },
       ],
     });

@@ -98,7 +98,7 @@ onEveryDatabase("Bad input in queries", (database) => {
 
     test("are ignored in data", async () => {
       const board = await created(daemon, "boards", { name: "known", colour: "green", rowid: 1, "a.b": 2 });
-      assert.deepEqual(Object.keys(board), ["board_id", "name", "created_at", "last_updated", "sessions"]);
+      assert.deepEqual(Object.keys(board), ["board_id", "name", "created_at", "last_updated", "sessions", "visibility"]);
       const path = `/boards/${board.board_id}`;
       const { json } = await sendJson(daemon.url, "PATCH", path, { colour: "red" });
       assert.deepEqual({ ...json, last_updated: 0 }, { ...board, last_updated: 0 });

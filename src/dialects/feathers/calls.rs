@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     attachments,
+    login::SocketLogin,
     request::Request,
     rest::headers,
     rooms::{Adapter, PAUSE, Peers, is_full, when_there_is_room},
@@ -30,7 +32,6 @@ use crate::{
     core::{
         Record,
         call::{Answer, Caller},
-        identity::Identity,
         turn::Turn,
     },
     error::{Error, Result},
@@ -56,7 +57,9 @@ struct State {
     peers: Arc<Peers>,
     /// Holds a token while calls are being answered.
     answering: TaskTracker,
-    identity: Identity,
+    login: Arc<SocketLogin>,
+    /// Where the client is.
+    address: Option<IpAddr>,
     /// The handshake's, read at the first call: most sockets only listen.
     headers: OnceLock<Arc<Record>>,
     /// Guards the queue between the reader, which pushes, and the one task that drains it.
@@ -90,13 +93,15 @@ impl Calls {
         app: Arc<App>,
         peers: Arc<Peers>,
         answering: TaskTracker,
-        identity: Identity,
+        login: Arc<SocketLogin>,
+        address: Option<IpAddr>,
     ) -> Self {
         Self(Arc::new(State {
             app,
             peers,
             answering,
-            identity,
+            login,
+            address,
             headers: OnceLock::new(),
             inbox: Mutex::default(),
             arrived: Notify::new(),
@@ -219,9 +224,12 @@ impl State {
     fn caller(&self, socket: &Socket) -> Caller {
         let read = || Arc::new(headers(&socket.req_parts().headers));
         Caller {
-            identity: self.identity.clone(),
+            identity: self.login.identity(),
             provider: Some("socketio"),
             headers: Arc::clone(self.headers.get_or_init(read)),
+            connection: Some(Arc::<SocketLogin>::clone(&self.login)),
+            login: None,
+            address: self.address,
         }
     }
 

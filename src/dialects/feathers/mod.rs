@@ -6,6 +6,7 @@ mod attachments;
 mod calls;
 mod cors;
 mod events;
+mod login;
 mod query_string;
 mod refusals;
 mod request;

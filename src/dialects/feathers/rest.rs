@@ -14,13 +14,15 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{attachments, query_string};
+use super::{
+    super::visitor::{self, Visitor},
+    attachments, query_string,
+};
 use crate::{
     App,
     core::{
         Record,
         call::{Answer, Call, Caller, Method},
-        identity::Identity,
     },
     error::{Error, Kind, Result},
     services::registry::Entry,
@@ -49,7 +51,7 @@ pub(in crate::dialects) async fn rest(State(app): State<Arc<App>>, request: Requ
     }
 }
 
-async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
+async fn answer(app: &Arc<App>, parts: &Parts, body: Body) -> Result<Response> {
     let (entry, route, id) = find(app, parts.uri.path())?;
     let method = method(parts, id.is_some())?;
     if !entry.allows(&method) {
@@ -57,14 +59,19 @@ async fn answer(app: &App, parts: &Parts, body: Body) -> Result<Response> {
             "Method `{method}` is not supported by this endpoint."
         )));
     }
+    let visitor = Visitor::of(app, parts).await?;
     let caller = Caller {
-        identity: Identity::Owner,
+        identity: visitor.identity,
         provider: Some("rest"),
         headers: Arc::new(headers(&parts.headers)),
+        connection: None,
+        login: visitor.login,
+        address: visitor.address,
     };
     let mut call = Call::new(entry.path, method.clone(), caller);
     call.route = route;
     call.query = query_string::parse(parts.uri.query().unwrap_or_default())?;
+    call.query.shift_remove(visitor::PARAMETER);
     call.id = id.filter(|_| !matches!(method, Method::Create | Method::Custom(_)));
     if matches!(parts.method, Verb::POST | Verb::PUT | Verb::PATCH) {
         let body = read(body, app.config.max_message as usize).await?;

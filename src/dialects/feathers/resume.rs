@@ -8,13 +8,15 @@ use socketioxide::SendError;
 
 use super::{
     events::Frame,
-    rooms::{PAUSE, STAMPED, Socket, is_full, when_there_is_room},
+    login::SocketLogin,
+    rooms::{PAUSE, Socket, is_full, when_there_is_room},
 };
 use crate::{
     App,
     core::{
         event::Event,
         feed::Reset,
+        hub::Hub,
         stamp::{LogId, Seq, Since},
     },
     error::Result,
@@ -27,9 +29,16 @@ const HAND_OVER: usize = 512;
 #[derive(Default, Deserialize)]
 pub(super) struct Handshake {
     since: Option<serde_json::Value>,
+    token: Option<serde_json::Value>,
 }
 
 impl Handshake {
+    /// The token that the client shows.
+    pub(super) fn token(&self) -> Option<String> {
+        let token = self.token.as_ref()?.as_str()?;
+        Some(token.to_owned()).filter(|token| !token.is_empty())
+    }
+
     /// Where the client asks to start; `None` if it knows nothing of stamps.
     ///
     /// # Errors
@@ -44,44 +53,30 @@ impl Handshake {
 }
 
 /// Sends a client what it missed and joins it to what comes.
-pub(super) async fn resume(app: Arc<App>, socket: Socket, since: Since) {
-    let log = app.store.story().log.id();
-    if let Err(error) = replay(&app, &socket, &since, &log).await {
+pub(super) async fn resume(app: Arc<App>, socket: Socket, login: Arc<SocketLogin>, since: Since) {
+    let client = Client {
+        log: app.store.story().log.id(),
+        socket: &socket,
+        login,
+        hub: Arc::clone(&app.store.story().hub),
+    };
+    if let Err(error) = client.replay(&app, &since).await {
         tracing::error!(%error, "a client could not be sent what it missed");
         // It comes back and asks again.
         drop(socket.disconnect());
     }
 }
 
-async fn replay(app: &App, socket: &Socket, since: &Since, log: &LogId) -> Result<()> {
-    let story = app.store.story();
-    let mut cursor = match story.start(since).await? {
-        Ok(cursor) => cursor,
-        Err(reset) => tell(socket, log, &reset).await,
-    };
-    while socket.connected() {
-        match go_live(app, socket, cursor, log) {
-            Joined::Live => return Ok(()),
-            Joined::Full(reached) => {
-                cursor = reached;
-                tokio::time::sleep(PAUSE).await;
-            }
-            Joined::Behind => match story.page(cursor).await? {
-                Ok(page) => {
-                    for event in page {
-                        when_there_is_room(socket, || emit(socket, &event, log)).await;
-                        cursor = event.seq;
-                    }
-                }
-                Err(reset) => cursor = tell(socket, log, &reset).await,
-            },
-        }
-    }
-    Ok(())
+/// A client that is sent what it missed.
+struct Client<'a> {
+    socket: &'a Socket,
+    login: Arc<SocketLogin>,
+    hub: Arc<Hub>,
+    log: LogId,
 }
 
 enum Joined {
-    /// The client has everything and is in its rooms.
+    /// The client has everything and is in its rooms, or logged out meanwhile.
     Live,
     /// Its queue is full: it has everything up to here.
     Full(Seq),
@@ -89,36 +84,66 @@ enum Joined {
     Behind,
 }
 
-/// Hands over the last events and joins the rooms while nothing is published.
-fn go_live(app: &App, socket: &Socket, cursor: Seq, log: &LogId) -> Joined {
-    let joined = app.store.story().hub.join(Some(cursor), |tail| {
-        if tail.len() > HAND_OVER {
-            return Joined::Behind;
-        }
-        let mut reached = cursor;
-        for event in tail.events() {
-            if is_full(&emit(socket, event, log)) {
-                return Joined::Full(reached);
+impl Client<'_> {
+    async fn replay(&self, app: &App, since: &Since) -> Result<()> {
+        let story = app.store.story();
+        let mut cursor = match story.start(since).await? {
+            Ok(cursor) => cursor,
+            Err(reset) => self.tell(&reset).await,
+        };
+        while self.socket.connected() && self.login.hears() {
+            match self.go_live(app, cursor) {
+                Joined::Live => return Ok(()),
+                Joined::Full(reached) => {
+                    cursor = reached;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Joined::Behind => match story.page(cursor).await? {
+                    Ok(page) => {
+                        for event in page {
+                            when_there_is_room(self.socket, || self.emit(&event)).await;
+                            cursor = event.seq;
+                        }
+                    }
+                    Err(reset) => cursor = self.tell(&reset).await,
+                },
             }
-            reached = event.seq;
         }
-        socket.join(STAMPED);
-        Joined::Live
-    });
-    joined.unwrap_or(Joined::Behind)
-}
+        Ok(())
+    }
 
-/// Tells a client that it must read its records anew; returns the place after which events follow.
-async fn tell(socket: &Socket, log: &LogId, reset: &Reset) -> Seq {
-    let (oldest, latest) = (log.stamp(reset.oldest), log.stamp(reset.latest));
-    let text = json!({"reason": reset.reason, "oldest": oldest, "latest": latest});
-    when_there_is_room(socket, || socket.emit("reset", &text)).await;
-    reset.latest
-}
+    /// Hands over the last events and joins the rooms while nothing is published.
+    fn go_live(&self, app: &App, cursor: Seq) -> Joined {
+        let joined = app.store.story().hub.join(Some(cursor), |tail| {
+            if tail.len() > HAND_OVER {
+                return Joined::Behind;
+            }
+            let mut reached = cursor;
+            for event in tail.events() {
+                if is_full(&self.emit(event)) {
+                    return Joined::Full(reached);
+                }
+                reached = event.seq;
+            }
+            self.login.join(self.socket);
+            Joined::Live
+        });
+        joined.unwrap_or(Joined::Behind)
+    }
 
-fn emit(socket: &Socket, event: &Event, log: &LogId) -> Result<(), SendError> {
-    let Some(frame) = Frame::of(event, log) else {
-        return Ok(());
-    };
-    socket.emit(&frame.name, &(frame.data, &frame.stamp))
+    /// Tells a client that it must read its records anew; returns the place after which events follow.
+    async fn tell(&self, reset: &Reset) -> Seq {
+        let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));
+        let text = json!({"reason": reset.reason, "oldest": oldest, "latest": latest});
+        when_there_is_room(self.socket, || self.socket.emit("reset", &text)).await;
+        reset.latest
+    }
+
+    fn emit(&self, event: &Event) -> Result<(), SendError> {
+        let Some(data) = event.view(&self.login.identity(), self.hub.access()) else {
+            return Ok(());
+        };
+        let frame = Frame::new(event, data, &self.log);
+        self.socket.emit(&frame.name, &(frame.data, &frame.stamp))
+    }
 }

@@ -5,10 +5,10 @@
 //! the answer to each send belongs to a socket (docs/decisions/0004).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -28,7 +28,13 @@ use socketioxide_core::{
     packet::Packet,
 };
 
-use crate::core::connection::Connection;
+use super::login::SocketLogin;
+use crate::core::{
+    access::Access,
+    connection::Connection,
+    event::{Event, View},
+    login::Login,
+};
 
 /// The adapter that this dialect's sockets use.
 pub(super) type Adapter = Rooms<Emitter>;
@@ -70,7 +76,9 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
         packet: Packet,
         options: BroadcastOptions,
     ) -> Result<(), BroadcastError> {
-        for sid in self.local.sockets(options) {
+        let only = self.peers.meant();
+        let is_meant = |sid: &Sid| only.as_ref().is_none_or(|only| only.contains(sid));
+        for sid in self.local.sockets(options).into_iter().filter(is_meant) {
             if let Err(errors) = self
                 .local
                 .broadcast(packet.clone(), BroadcastOptions::new(sid))
@@ -109,6 +117,9 @@ impl<E> DefinedAdapter for Rooms<E> {}
 pub(super) struct Peers {
     /// Guards what is known of each socket.
     known: Mutex<Known>,
+    /// Those whom the broadcast that is being made is for; everybody in its rooms if nobody is named.
+    /// Written and read by who publishes.
+    only: Mutex<Option<HashSet<Sid>>>,
     /// How many sockets get no stamps, and how many do.
     plain: AtomicUsize,
     stamped: AtomicUsize,
@@ -130,6 +141,7 @@ struct Peer {
     refused: bool,
     /// Bytes of answers since the peer was last seen to take what there was.
     unsent: usize,
+    login: Weak<SocketLogin>,
 }
 
 impl Peers {
@@ -143,8 +155,63 @@ impl Peers {
             stamps,
             refused: false,
             unsent: 0,
+            login: Weak::new(),
         };
         known.peers.insert(sid, peer);
+    }
+
+    /// Notes where a socket's login is.
+    pub(super) fn knows(&self, sid: Sid, login: &Arc<SocketLogin>) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.login = Arc::downgrade(login);
+        }
+    }
+
+    /// Logs out those whose login's time is over, or whose user is gone: they hear nothing more.
+    pub(super) fn end_logins(&self) {
+        for login in self.logins() {
+            if login.has_ended() {
+                login.log_out();
+            }
+        }
+    }
+
+    /// Every socket's login.
+    fn logins(&self) -> Vec<Arc<SocketLogin>> {
+        let known = self.lock();
+        let logins = known.peers.values().map(|peer| peer.login.upgrade());
+        logins.flatten().collect()
+    }
+
+    /// The sockets that get each form of an event.
+    pub(super) fn by_view<'e>(
+        &self,
+        event: &'e Event,
+        access: &Access,
+    ) -> Vec<(&'e View, HashSet<Sid>)> {
+        let mut views: Vec<_> = event
+            .views
+            .iter()
+            .map(|view| (view, HashSet::new()))
+            .collect();
+        for login in self.logins() {
+            let identity = login.identity();
+            let mut views = views.iter_mut();
+            if let Some((_, sids)) = views.find(|(view, _)| view.audience.admits(&identity, access))
+            {
+                sids.insert(login.sid);
+            }
+        }
+        views
+    }
+
+    /// Says whom the next broadcasts are for.
+    pub(super) fn only(&self, sids: Option<HashSet<Sid>>) {
+        *self.meant() = sids;
+    }
+
+    fn meant(&self) -> MutexGuard<'_, Option<HashSet<Sid>>> {
+        self.only.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anybody listens with stamps, or without.

@@ -5,20 +5,19 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, extract::Request, middleware, response::Response};
 use http::{HeaderValue, Method as Verb, StatusCode, Uri, header};
 use socketioxide::{extract::TryData, handler::ConnectHandler, layer::SocketIoLayer, socket::Sid};
+use tokio::time::interval;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    super::visitor::{bearer, login},
     calls::Calls,
     events::Emission,
+    login::SocketLogin,
     refusals::{as_engine_io, refuse},
-    resume::{Handshake, resume},
-    rooms::{Adapter, EVERYBODY, Peers, STAMPED, Socket},
+    resume::Handshake,
+    rooms::{Adapter, Peers, Socket},
 };
-use crate::{
-    App,
-    core::{connection::Connection, identity::Identity, stamp::Since},
-    error::Result,
-};
+use crate::{App, core::connection::Connection, error::Result};
 
 /// Packets that may wait for one socket.
 const QUEUE: usize = 4_096;
@@ -51,24 +50,28 @@ impl SocketIo {
             .ping_timeout(Duration::from_secs(20))
             .build_layer();
         let answering = TaskTracker::new();
-        let door = Door {
+        let door = Arc::new(Door {
             app: Arc::clone(app),
+            io: io.clone(),
             peers: Arc::clone(&peers),
             answering: answering.clone(),
-        };
-        let shared = Arc::clone(app);
-        let welcome = move |socket: Socket| {
-            welcome(&shared, socket);
+        });
+        let welcome = |socket: Socket| {
+            welcome(&socket);
             std::future::ready(())
         };
         let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
-            std::future::ready(door.admit(&socket, &auth.unwrap_or_default()))
+            let door = Arc::clone(&door);
+            async move { door.admit(&socket, &auth.unwrap_or_default()).await }
         };
+        app.tasks
+            .spawn(end_logins(Arc::clone(app), Arc::clone(&peers)));
         io.ns("/", welcome.with(admit));
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
             io: io.clone(),
             peers: Arc::clone(&peers),
+            hub: Arc::downgrade(&app.store.story().hub),
             log,
         }));
         Self {
@@ -112,48 +115,61 @@ impl SocketIo {
 }
 
 /// What a connecting socket is given.
-#[derive(Clone)]
 struct Door {
     app: Arc<App>,
+    io: socketioxide::SocketIo<Adapter>,
     peers: Arc<Peers>,
     answering: TaskTracker,
 }
 
 impl Door {
     /// Runs before CONNECT is answered: whatever the client does after the answer finds its
-    /// handlers, a client that asks for no stamps its rooms, and one that does its place.
-    fn admit(&self, socket: &Socket, handshake: &Handshake) -> Result<()> {
+    /// handlers, and a client that may hear what comes is in its rooms.
+    async fn admit(&self, socket: &Socket, handshake: &Handshake) -> Result<()> {
         let since = handshake.since()?;
         let request = socket.req_parts();
         let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
-        let connection = request
-            .extensions
-            .get::<Connection>()
-            .filter(|_| on_websocket);
-        self.peers
-            .add(socket.id, connection.cloned(), since.is_some());
+        let connection = request.extensions.get::<Connection>();
+        let address = connection.map(|connection| connection.peer().ip());
+        let websocket = connection.filter(|_| on_websocket).cloned();
+        let token = handshake.token().or_else(|| bearer(&request.headers));
+        let login = match token {
+            Some(token) => login(&self.app, &token).await?,
+            None => None,
+        };
+        self.peers.add(socket.id, websocket, since.is_some());
+        let login = SocketLogin::new(&self.app, self.io.clone(), socket.id, since, login);
         let (app, peers) = (Arc::clone(&self.app), Arc::clone(&self.peers));
         let answering = self.answering.clone();
-        socket.on_fallback(Calls::new(app, peers, answering, Identity::Owner));
+        let calls = Calls::new(app, peers, answering, Arc::clone(&login), address);
+        socket.on_fallback(calls);
         let peers = Arc::clone(&self.peers);
         socket.on_disconnect(move |socket: Socket| {
             peers.remove(socket.id);
             std::future::ready(())
         });
-        match since {
-            None => socket.join(EVERYBODY),
-            // Here, not later: what happens from now on begins before CONNECT is answered.
-            Some(Since::Now) => socket.join(STAMPED),
-            Some(missed) => drop(socket.extensions.insert(missed)),
-        }
+        login.listen(socket, false);
+        self.peers.knows(socket.id, &login);
+        socket.extensions.insert(login);
         Ok(())
     }
 }
 
-/// Runs after CONNECT was answered.
-fn welcome(app: &Arc<App>, socket: Socket) {
-    if let Some(since) = socket.extensions.get::<Since>() {
-        app.tasks.spawn(resume(Arc::clone(app), socket, since));
+/// Runs after CONNECT was answered: what was missed is sent now.
+fn welcome(socket: &Socket) {
+    if let Some(login) = socket.extensions.get::<Arc<SocketLogin>>() {
+        login.listen(socket, true);
+    }
+}
+
+/// Logs out those whose time is over, so that they hear nothing more.
+async fn end_logins(app: Arc<App>, peers: Arc<Peers>) {
+    let mut tick = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            _ = tick.tick() => peers.end_logins(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        rules::{Change, Rules},
+        rules::{Change, Rules, Scope},
         values::leave_out_nulls,
     },
     Paginate,
@@ -17,6 +17,7 @@ use crate::{
         BoxFuture, Record,
         call::{Call, Method},
         event::Draft,
+        identity::Identity,
     },
     error::{Error, Kind, Result},
     store::{
@@ -32,6 +33,8 @@ use crate::{
 /// How a service is set.
 pub(super) struct Settings {
     pub(super) table: Table,
+    /// Under which name other services' changes are published.
+    pub(super) source: Cow<'static, str>,
     pub(super) paginate: Option<Paginate>,
     pub(super) multi: Vec<Method>,
     pub(super) fields: Fields,
@@ -53,7 +56,7 @@ pub(super) struct Write {
     data: Value,
     query: Query,
     source: Cow<'static, str>,
-    actor: String,
+    by: Identity,
 }
 
 impl Write {
@@ -74,14 +77,13 @@ impl Write {
             )));
         }
         let (method, id, data) = (call.method.clone(), call.id.clone(), call.data.clone());
-        let actor = call.caller.identity.actor().to_owned();
         Ok(Self {
             method,
             id,
             data,
             query,
             source: call.service.clone(),
-            actor,
+            by: call.caller.identity.clone(),
         })
     }
 }
@@ -93,25 +95,42 @@ impl Write {
         method: Method,
         id: Option<Value>,
         data: Value,
-        actor: &str,
+        by: Identity,
     ) -> Self {
         Self {
             method,
             id,
             data,
-            query: Query::default(),
-            source: settings.table.name().to_owned().into(),
-            actor: actor.to_owned(),
+            query: Query {
+                condition: settings.visible(Condition::all(), &by),
+                ..Query::default()
+            },
+            source: settings.source.clone(),
+            by,
         }
     }
 }
 
 impl Settings {
-    pub(super) async fn read(&self, db: &mut dyn Reader, id: &str) -> Result<Record> {
-        let mut records = [self.one(db, &id.into(), Condition::all()).await?];
+    pub(super) async fn read(
+        &self,
+        db: &mut dyn Reader,
+        id: &str,
+        by: &Identity,
+    ) -> Result<Record> {
+        let visible = self.visible(Condition::all(), by);
+        let mut records = [self.one(db, &id.into(), visible).await?];
         self.render(db, &mut records).await?;
         let [record] = records;
         Ok(record)
+    }
+
+    /// Leaves out what somebody may not see: for them it is not there.
+    pub(super) fn visible(&self, condition: Condition, by: &Identity) -> Condition {
+        match self.rules.visible(by) {
+            Some(visible) => condition.add(visible),
+            None => condition,
+        }
     }
 
     /// The record with an id, or with the start of one.
@@ -167,6 +186,7 @@ impl Settings {
     }
 
     pub(super) async fn write(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
+        work.by.clone_from(&write.by);
         match write.method {
             Method::Create => self.create(write, work).await,
             Method::Remove => self.remove(write, work).await,
@@ -193,7 +213,9 @@ impl Settings {
             follow.extend(events);
             created.push(record);
         }
-        self.answer(created, several, &write, follow, work).await
+        let scopes = self.rules.scopes(work.tx, &created).await?;
+        self.answer(created, several, &write, scopes, follow, work)
+            .await
     }
 
     async fn change(&self, mut write: Write, work: &mut Work<'_>) -> Result<Value> {
@@ -202,6 +224,9 @@ impl Settings {
         let mut changed = Vec::with_capacity(current.len());
         let mut follow = Vec::new();
         for mut record in current {
+            self.rules
+                .permit(Change::Changed, &record, given, work)
+                .await?;
             let mut changes = self.changes(&write.method, given);
             self.rules.change(&record, &mut changes, work)?;
             self.table
@@ -220,7 +245,9 @@ impl Settings {
             changed.push(record);
         }
         let several = write.id.is_none();
-        self.answer(changed, several, &write, follow, work).await
+        let scopes = self.rules.scopes(work.tx, &changed).await?;
+        self.answer(changed, several, &write, scopes, follow, work)
+            .await
     }
 
     async fn remove(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
@@ -229,6 +256,13 @@ impl Settings {
             .iter()
             .map(|record| self.id(record).clone())
             .collect();
+        for record in &current {
+            self.rules
+                .permit(Change::Removed, record, &Record::new(), work)
+                .await?;
+        }
+        // As long as what it is linked to is known.
+        let scopes = self.rules.scopes(work.tx, &current).await?;
         let mut follow = Vec::new();
         for record in &current {
             follow.extend(
@@ -239,7 +273,9 @@ impl Settings {
         }
         let several = write.id.is_none();
         // Rendered before they are gone: what is not in their rows goes with them.
-        let answer = self.answer(current, several, &write, follow, work).await?;
+        let answer = self
+            .answer(current, several, &write, scopes, follow, work)
+            .await?;
         self.table.delete(work.tx, &ids).await?;
         Ok(answer)
     }
@@ -302,26 +338,29 @@ impl Settings {
         mut records: Vec<Record>,
         several: bool,
         write: &Write,
+        scopes: Vec<Option<Scope>>,
         follow: Vec<Draft>,
         work: &mut Work<'_>,
     ) -> Result<Value> {
-        let scopes: Vec<_> = records
-            .iter()
-            .map(|record| self.rules.scope(record))
-            .collect();
+        let change = match write.method {
+            Method::Create => Change::Created,
+            Method::Remove => Change::Removed,
+            _ => Change::Changed,
+        };
+        let access = |record| self.rules.access(change, record, &write.by);
+        let access: Vec<_> = records.iter().map(access).collect();
         self.render(work.tx, &mut records).await?;
         let mut answer = Vec::with_capacity(records.len());
-        for (record, scope) in records.into_iter().zip(scopes) {
+        for ((record, scope), access) in records.into_iter().zip(scopes).zip(access) {
             let record = self.pick(record, &write.query);
             if let (Some(scope), Some(name)) = (scope, write.method.event()) {
                 let mut draft = scope.draft(write.source.clone(), name, &record)?;
-                draft.actor = Some(write.actor.clone());
+                draft.access = access;
                 work.publish(draft);
             }
             answer.push(record);
         }
-        for mut draft in follow {
-            draft.actor.get_or_insert_with(|| write.actor.clone());
+        for draft in follow {
             work.publish(draft);
         }
         Ok(if several {

@@ -19,6 +19,7 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
+        identity::Identity,
     },
     error::Result,
     store::{
@@ -55,6 +56,7 @@ impl Records {
         let fields = Fields::new(table.columns().to_vec());
         let rules = Box::new(Plain(|_| None));
         Builder(Settings {
+            source: table.name().to_owned().into(),
             table,
             paginate: None,
             multi: Vec::new(),
@@ -69,12 +71,12 @@ impl Records {
 
 /// For other services: inside their units of work, as if a client had called.
 impl Records {
-    /// A record as clients see it, by its id or the start of it.
+    /// A record as somebody sees it, by its id or the start of it.
     ///
     /// # Errors
     /// `NotFound`, or if the database fails.
-    pub async fn read(&self, db: &mut dyn Reader, id: &str) -> Result<Record> {
-        self.0.read(db, id).await
+    pub async fn read(&self, db: &mut dyn Reader, id: &str, by: &Identity) -> Result<Record> {
+        self.0.read(db, id, by).await
     }
 
     /// The records with this text in a field.
@@ -88,27 +90,22 @@ impl Records {
         self.0.table.find(db, &query, None).await
     }
 
-    /// Creates a record, or several from a list, and publishes that this caller did.
+    /// Creates a record, or several from a list, and publishes that whom the unit works for did.
     ///
     /// # Errors
     /// As `create` answers a client.
-    pub async fn create(&self, data: Value, actor: &str, work: &mut Work<'_>) -> Result<Value> {
-        let write = Write::own(&self.0, Method::Create, None, data, actor);
+    pub async fn create(&self, data: Value, work: &mut Work<'_>) -> Result<Value> {
+        let write = Write::own(&self.0, Method::Create, None, data, work.by.clone());
         self.0.write(write, work).await
     }
 
-    /// Changes a record and publishes that this caller did.
+    /// Changes a record and publishes that whom the unit works for did.
     ///
     /// # Errors
     /// As `patch` answers a client.
-    pub async fn patch(
-        &self,
-        id: &str,
-        changes: Value,
-        actor: &str,
-        work: &mut Work<'_>,
-    ) -> Result<Value> {
-        let write = Write::own(&self.0, Method::Patch, Some(id.into()), changes, actor);
+    pub async fn patch(&self, id: &str, changes: Value, work: &mut Work<'_>) -> Result<Value> {
+        let (id, by) = (Some(id.into()), work.by.clone());
+        let write = Write::own(&self.0, Method::Patch, id, changes, by);
         self.0.write(write, work).await
     }
 }
@@ -118,6 +115,13 @@ impl Builder {
     #[must_use]
     pub const fn paginate(mut self, default: u64, max: u64) -> Self {
         self.0.paginate = Some(Paginate { default, max });
+        self
+    }
+
+    /// Publishes what other services change under this name; it is the table's if nothing is said.
+    #[must_use]
+    pub fn publishing_as(mut self, source: &'static str) -> Self {
+        self.0.source = source.into();
         self
     }
 
@@ -218,7 +222,8 @@ impl Service for Records {
             return Box::pin(handler(call, store).map_ok(Answer::from));
         }
         Box::pin(async move {
-            let query = Query::parse(&call.query, &self.0.fields, store.backend())?;
+            let mut query = Query::parse(&call.query, &self.0.fields, store.backend())?;
+            query.condition = self.0.visible(query.condition, &call.caller.identity);
             let answer = match call.method {
                 Method::Find => self.0.find(query, store).await?,
                 Method::Get => self.0.get(call, query, store).await?,

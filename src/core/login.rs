@@ -1,0 +1,38 @@
+//! A connection that can log in: who is logged in is kept where the connection is.
+
+use std::{fmt, sync::Arc};
+
+use super::{clock::Timestamp, identity::Identity};
+
+/// Who logged in, and with what.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// Who.
+    pub identity: Identity,
+    /// The token or key that proved it.
+    pub credential: Credential,
+    /// When the login ends; `None` if it does not.
+    pub ends: Option<Timestamp>,
+}
+
+/// A token or key; never shown in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(pub String);
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[a credential]")
+    }
+}
+
+/// A connection, as authentication sees it.
+pub trait Login: Send + Sync + fmt::Debug {
+    /// Who is logged in, if the login has not ended.
+    fn login(&self) -> Option<LoggedIn>;
+
+    /// Logs somebody in: from now on calls are theirs, and the connection hears what they may.
+    fn log_in(self: Arc<Self>, login: LoggedIn);
+
+    /// Logs out: the connection hears nothing more.
+    fn log_out(&self);
+}

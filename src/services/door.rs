@@ -1,0 +1,153 @@
+//! The door: whether callers must log in, and who stands behind a token.
+
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use entities::users;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use sea_orm::sea_query::Condition;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::values::text;
+use crate::{
+    auth::{
+        passwords::{self, Fit},
+        tokens::{Claims, Tokens},
+    },
+    core::{
+        Record,
+        clock::Timestamp,
+        identity::{Identity, Role, User},
+        login::{Credential, LoggedIn},
+    },
+    error::{Error, Kind, Result},
+    store::{Store, table::Table},
+};
+
+/// Login attempts that an account, and an address, has at once; one more comes every 18 seconds.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::new(50).expect("more than none");
+const ATTEMPT_EVERY: Duration = Duration::from_secs(18);
+
+/// Passwords that are hashed at a time: each keeps a processor busy.
+const HASHING: usize = 2;
+
+/// How the door is set.
+pub struct Settings {
+    /// Whether callers must log in.
+    pub required: bool,
+    /// Whether they may come in without a name, to look.
+    pub anonymous: bool,
+    /// What makes and reads tokens.
+    pub tokens: Tokens,
+}
+
+/// Lets callers in. Shared by the services that log in and by every dialect.
+pub struct Door {
+    /// How it is set.
+    pub settings: Settings,
+    users: Table,
+    attempts: DefaultKeyedRateLimiter<String>,
+    hashing: Semaphore,
+}
+
+impl Door {
+    /// A door.
+    pub fn new(settings: Settings) -> Arc<Self> {
+        let quota = Quota::with_period(ATTEMPT_EVERY).map(|quota| quota.allow_burst(ATTEMPTS));
+        Arc::new(Self {
+            settings,
+            users: Table::of::<users::Entity>("user_id"),
+            attempts: RateLimiter::keyed(quota.unwrap_or_else(|| Quota::per_minute(ATTEMPTS))),
+            hashing: Semaphore::new(HASHING),
+        })
+    }
+
+    /// Who a caller is that shows nothing.
+    pub const fn stranger(&self) -> Identity {
+        if self.settings.required {
+            Identity::Nobody
+        } else {
+            Identity::Owner
+        }
+    }
+
+    /// Who stands behind a token.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
+    pub async fn identify(&self, token: &str, store: &Store) -> Result<(Claims, LoggedIn)> {
+        let claims = self.settings.tokens.verify(token, store.clock().now())?;
+        let user = self.user(&claims.sub, store).await?;
+        let login = LoggedIn {
+            identity: Identity::User(Arc::new(user)),
+            credential: Credential(token.to_owned()),
+            ends: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
+        };
+        Ok((claims, login))
+    }
+
+    async fn user(&self, id: &str, store: &Store) -> Result<User> {
+        let db = &mut store.reader();
+        let record = self.users.get(db, &json!(id), Condition::all()).await?;
+        Ok(user(&record))
+    }
+
+    /// Notes an attempt to log in.
+    ///
+    /// # Errors
+    /// `TooManyRequests` if the account or the address had too many; `data.retryAfter` in seconds.
+    pub fn attempt(&self, account: &str, address: Option<IpAddr>) -> Result<()> {
+        let address = address.map(|address| address.to_string());
+        for key in [Some(account.to_owned()), address].into_iter().flatten() {
+            if let Err(refused) = self.attempts.check_key(&key) {
+                let wait = refused.wait_time_from(self.attempts.clock().now());
+                let error = Error::too_many_requests("Too many attempts to log in; wait a little");
+                return Err(error.with_data(json!({"retryAfter": wait.as_secs() + 1})));
+            }
+        }
+        if self.attempts.len() > 10_000 {
+            self.attempts.retain_recent();
+        }
+        Ok(())
+    }
+
+    /// Hashes a password where that holds up nobody.
+    ///
+    /// # Errors
+    /// `BadRequest` if it is no password.
+    pub async fn hash(&self, password: String) -> Result<String> {
+        self.work(move || passwords::hash(&password)).await?
+    }
+
+    /// Compares a password with a hash where that holds up nobody.
+    ///
+    /// # Errors
+    /// If the daemon stops.
+    pub async fn compare(&self, password: String, hash: String) -> Result<Fit> {
+        self.work(move || passwords::verify(&password, &hash)).await
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.hashing.acquire().await;
+        let done = tokio::task::spawn_blocking(work).await;
+        drop(permit);
+        done.map_err(|error| {
+            Error::new(Kind::Unavailable, "The daemon is stopping").caused_by(error)
+        })
+    }
+}
+
+/// A user's record, as far as calls ask.
+pub fn user(record: &Record) -> User {
+    User {
+        id: text(record, "user_id").unwrap_or_default().to_owned(),
+        role: record
+            .get("role")
+            .and_then(Value::as_str)
+            .and_then(Role::parse)
+            .unwrap_or(Role::Viewer),
+    }
+}

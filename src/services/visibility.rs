@@ -1,0 +1,168 @@
+//! Who may see which board, and what is on it: sessions, tasks and messages follow their boards.
+//!
+//! A session is seen by whoever sees one of its boards, and by everybody if it is on none.
+
+use std::collections::HashMap;
+
+use entities::{board_members, board_sessions, private_boards};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
+use serde_json::Value;
+
+use super::{rules::Scope, values::text};
+use crate::{
+    core::{
+        Record,
+        access::sees_all,
+        identity::Identity,
+        scope::{Audience, Topic},
+    },
+    error::{Error, Result},
+    store::{columns::Column, lane::Work, transaction::Reader},
+};
+
+/// The boards that somebody sees; `None` if all of them.
+pub fn boards(by: &Identity) -> Option<Condition> {
+    if sees_all(by) {
+        return None;
+    }
+    let board = || Expr::col(board_sessions::Column::BoardId);
+    let mut private = Query::select();
+    private
+        .column(private_boards::Column::BoardId)
+        .from(private_boards::Entity);
+    let mut visible = Condition::any().add(board().not_in_subquery(private));
+    if let Some(user) = by.user_id() {
+        let mut own = Query::select();
+        own.column(board_members::Column::BoardId)
+            .from(board_members::Entity)
+            .and_where(Expr::col(board_members::Column::UserId).eq(user));
+        visible = visible.add(board().in_subquery(own));
+    }
+    Some(visible)
+}
+
+/// What belongs to sessions that somebody sees; `None` if everything.
+pub fn sessions(by: &Identity) -> Option<Condition> {
+    let boards = boards(by)?;
+    let session = || Expr::col(board_sessions::Column::SessionId);
+    let linked = || -> SelectStatement {
+        let mut linked = Query::select();
+        linked
+            .column(board_sessions::Column::SessionId)
+            .from(board_sessions::Entity);
+        linked
+    };
+    let visible = Condition::any()
+        .add(session().not_in_subquery(linked()))
+        .add(session().in_subquery(linked().cond_where(boards).to_owned()));
+    Some(visible)
+}
+
+/// Refuses what belongs to a session that somebody does not see, as if it were not there.
+///
+/// # Errors
+/// `BadRequest`, or if the database fails.
+pub async fn check_session(session: &str, work: &mut Work<'_>) -> Result<()> {
+    let Some(visible) = sessions(&work.by) else {
+        return Ok(());
+    };
+    let columns = [Column::all::<board_sessions::Entity>()[1].clone()];
+    let mut hidden = Query::select();
+    hidden
+        .column(board_sessions::Column::SessionId)
+        .from(board_sessions::Entity)
+        .and_where(Expr::col(board_sessions::Column::SessionId).eq(session))
+        .cond_where(visible.not())
+        .limit(1);
+    let db: &mut dyn Reader = &mut *work.tx;
+    if db.select(&hidden, &columns).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::bad_request(
+        "The record refers to another that does not exist",
+    ))
+}
+
+/// Refuses a board that somebody does not see, as if it were not there.
+///
+/// # Errors
+/// `BadRequest`, or if the database fails.
+pub async fn check_board(board: &str, work: &mut Work<'_>) -> Result<()> {
+    if sees_all(&work.by) {
+        return Ok(());
+    }
+    let columns = Column::all::<private_boards::Entity>();
+    let mut private = Query::select();
+    private
+        .column(private_boards::Column::BoardId)
+        .from(private_boards::Entity)
+        .and_where(Expr::col(private_boards::Column::BoardId).eq(board));
+    let db: &mut dyn Reader = &mut *work.tx;
+    let private = !db.select(&private, &columns).await?.is_empty();
+    if private && role_on(board, work).await?.is_none() {
+        return Err(Error::bad_request(
+            "The record refers to another that does not exist",
+        ));
+    }
+    Ok(())
+}
+
+/// What whom the unit works for is on a board, if a member.
+///
+/// # Errors
+/// If the database fails.
+pub async fn role_on(board: &str, work: &mut Work<'_>) -> Result<Option<String>> {
+    let Some(user) = work.by.user_id().map(str::to_owned) else {
+        return Ok(None);
+    };
+    let columns = Column::all::<board_members::Entity>();
+    let mut select = Query::select();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(board_members::Entity)
+        .and_where(Expr::col(board_members::Column::UserId).eq(user))
+        .and_where(Expr::col(board_members::Column::BoardId).eq(board));
+    let db: &mut dyn Reader = &mut *work.tx;
+    let member = db.select(&select, &columns).await?.pop();
+    Ok(member.and_then(|member| text(&member, "role").map(str::to_owned)))
+}
+
+/// Adds to scopes the boards of the records' sessions: their members are the audience.
+///
+/// # Errors
+/// If the database fails.
+pub async fn follow_boards(
+    db: &mut dyn Reader,
+    records: &[Record],
+    mut scopes: Vec<Option<Scope>>,
+) -> Result<Vec<Option<Scope>>> {
+    let mut ids: Vec<&str> = records
+        .iter()
+        .filter_map(|record| text(record, "session_id"))
+        .collect();
+    ids.dedup();
+    let columns = Column::all::<board_sessions::Entity>();
+    let mut select = Query::select();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(board_sessions::Entity)
+        .and_where(Expr::col(board_sessions::Column::SessionId).is_in(ids));
+    let mut boards: HashMap<String, Vec<String>> = HashMap::new();
+    for mut link in db.select(&select, &columns).await? {
+        if let (Some(Value::String(session)), Some(Value::String(board))) =
+            (link.remove("session_id"), link.remove("board_id"))
+        {
+            boards.entry(session).or_default().push(board);
+        }
+    }
+    for (record, scope) in records.iter().zip(&mut scopes) {
+        let boards = text(record, "session_id").and_then(|session| boards.get(session));
+        if let (Some(boards), Some(scope)) = (boards, scope) {
+            scope.audience = Audience::Boards(boards.clone());
+            scope
+                .topics
+                .extend(boards.iter().map(|board| Topic::new("board", board)));
+        }
+    }
+    Ok(scopes)
+}
