@@ -44,10 +44,8 @@ export function createClient(url, extraHeaders = {}) {
 /** Waits until a client is connected, as long as Agor does. @param {ReturnType<typeof createClient>} client */
 export async function connected(client) {
   if (client.io.connected) return;
-  const done = new Promise((resolve, reject) =>
-    client.io.once("connect", resolve).once("connect_error", reject),
-  );
-  await soon(done, "the client connects", 5_000);
+  // The client tries again by itself: a poll that comes in the moment of the upgrade may be refused.
+  await soon(new Promise((resolve) => client.io.once("connect", resolve)), "the client connects");
 }
 
 /** An open page of Agor's user interface: its lists, kept as the interface keeps them. */
