@@ -51,6 +51,10 @@ pub fn build(app: &Arc<App>) -> Dialects {
         .route("/", get(index::describe).fallback(feathers::rest))
         .route("/events", get(sse::events).fallback(feathers::rest))
         .route("/metrics", get(index::metrics).fallback(feathers::rest))
+        .route(
+            "/auth/verify",
+            get(visitor::verify).fallback(feathers::rest),
+        )
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))

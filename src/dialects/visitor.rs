@@ -2,8 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use axum::extract::FromRequestParts;
-use http::{HeaderMap, Uri, header, request::Parts};
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
 
 use super::feathers::ErrorResponse;
@@ -75,6 +78,22 @@ impl Visitor {
             Identity::Nobody => Err(Error::not_authenticated("Not authenticated")),
             _ => Ok(self),
         }
+    }
+}
+
+/// `GET /auth/verify`, for reverse proxies: 204 to somebody who may come in, 401 to others. The token
+/// is the request's own, or stands in the URI that the proxy was asked for.
+pub(super) async fn verify(State(app): State<Arc<App>>, mut request: Request) -> Response {
+    let asked = ["x-original-uri", "x-forwarded-uri"]
+        .into_iter()
+        .find_map(|name| request.headers().get(name)?.to_str().ok()?.parse().ok());
+    if let Some(uri) = asked {
+        *request.uri_mut() = uri;
+    }
+    let (parts, _) = request.into_parts();
+    match Visitor::of(&app, &parts).await.and_then(Visitor::admit) {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => ErrorResponse(error).into_response(),
     }
 }
 

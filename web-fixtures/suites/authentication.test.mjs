@@ -160,6 +160,18 @@ onEveryDatabase("Authentication", (database) => {
     await soon(new Promise((resolve) => source.addEventListener("message", resolve)), "the log comes");
   });
 
+  test("a reverse proxy learns who may come in", async () => {
+    const { accessToken } = await login(ANN);
+    const verify = async (headers) => (await fetch(`${daemon.url}/auth/verify`, { headers })).status;
+    assert.equal(await verify({}), 401);
+    assert.equal(await verify({ authorization: `Bearer ${accessToken}` }), 204);
+    assert.equal(await verify({ authorization: "Bearer rubbish" }), 401);
+    assert.equal(await verify({ "x-original-uri": `/events?token=${accessToken}` }), 204);
+    assert.equal(await verify({ "x-forwarded-uri": `/ws/stream?since=0&token=${accessToken}` }), 204);
+    assert.equal(await verify({ "x-original-uri": "/events?token=rubbish" }), 401);
+    assert.equal(await verify({ "x-original-uri": "/events" }), 401);
+  });
+
   test("REST takes the token that Feathers' client keeps", async () => {
     const app = feathers().configure(feathers.rest(daemon.url).fetch(fetch)).configure(feathers.authentication());
     await assert.rejects(app.service("boards").find(), refused(401, "Not authenticated"));
@@ -299,6 +311,35 @@ describe("Logins end", () => {
       await call(socket, "create", "authentication", { strategy: "local", ...ANN }, {});
       await call(socket, "create", "boards", {}, {});
       assert.deepEqual(heard, ["boards created", "boards created"]);
+    } finally {
+      await closeAll();
+      await daemon.stop();
+    }
+  });
+});
+
+describe("Looking without a name", () => {
+  test("whoever is let in without a name sees what is public and changes nothing", async () => {
+    const { sqlite } = await import("../support/databases.mjs");
+    const daemon = await Daemon.start(sqlite, { args: ["--auth", "required", "--allow-anonymous"] });
+    try {
+      const socket = io(daemon.url, { transports: ["websocket"], forceNew: true });
+      keep(() => socket.close());
+      await call(socket, "create", "users", ANN, {});
+      await assert.rejects(call(socket, "find", "boards", {}), { code: 401 });
+      const { user, accessToken } = await call(socket, "create", "authentication", { strategy: "anonymous" }, {});
+      assert.deepEqual([user.user_id, user.role, accessToken], ["anonymous", "viewer", ""]);
+      assert.equal((await call(socket, "find", "boards", {})).total, 1);
+      await assert.rejects(call(socket, "create", "boards", {}, {}), { code: 403 });
+      const heard = [];
+      socket.onAny((event, { name }) => heard.push(name));
+      const ann = io(daemon.url, { transports: ["websocket"], forceNew: true });
+      keep(() => ann.close());
+      await call(ann, "create", "authentication", { strategy: "local", ...ANN }, {});
+      await call(ann, "create", "boards", { name: "theirs", visibility: "private" }, {});
+      await call(ann, "create", "boards", { name: "everybody's" }, {});
+      await call(socket, "find", "health", {});
+      assert.deepEqual(heard, ["everybody's"]);
     } finally {
       await closeAll();
       await daemon.stop();
