@@ -11,7 +11,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::{secret, tokens::Tokens},
     config::{Auth, Config},
-    core::clock::{SharedClock, SystemClock},
+    core::{
+        clock::{SharedClock, SystemClock},
+        presence::Presence,
+    },
     error::Result,
     services::{
         self, Services, Workspace,
@@ -28,6 +31,8 @@ pub struct App {
     pub store: Store,
     /// What can be called.
     pub services: Services,
+    /// Who is where.
+    pub presence: Presence,
     /// Every long-lived task.
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -100,12 +105,14 @@ impl App {
         );
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let broken = CancellationToken::new();
+        let presence = Presence::new(Arc::clone(&clock));
         let (store, closing) = Store::open(url, synchronous, clock, broken.clone()).await?;
         Ok((
             Arc::new(Self {
                 config,
                 store,
                 services,
+                presence,
                 tasks,
                 stopping,
                 broken,

@@ -12,7 +12,7 @@ use super::{
     access::Access,
     event::Event,
     stamp::Seq,
-    subscription::{Overflow, Queue, Subscription},
+    subscription::{Events, Overflow, Subscription},
 };
 
 /// How many events, and about how many bytes of them, are kept for listeners that join.
@@ -39,7 +39,7 @@ struct State {
     recent: VecDeque<Arc<Event>>,
     recent_bytes: usize,
     sinks: Vec<Arc<dyn Sink>>,
-    queues: Vec<Weak<Queue>>,
+    queues: Vec<Weak<Events>>,
 }
 
 impl Hub {
@@ -95,9 +95,11 @@ impl Hub {
             for sink in &state.sinks {
                 sink.deliver(&event);
             }
-            state
-                .queues
-                .retain(|queue| queue.upgrade().is_some_and(|queue| queue.push(&event)));
+            state.queues.retain(|queue| {
+                queue
+                    .upgrade()
+                    .is_some_and(|queue| queue.push(Arc::clone(&event)))
+            });
             state.remember(event);
         }
     }
@@ -122,7 +124,7 @@ impl Hub {
     ) -> Option<Subscription> {
         let mut state = self.lock();
         let tail = state.tail(after)?;
-        let queue = Arc::new(Queue::new(capacity, overflow, tail.events().cloned()));
+        let queue = Arc::new(Events::new(capacity, overflow, tail.events().cloned()));
         state.queues.retain(|queue| queue.strong_count() > 0);
         state.queues.push(Arc::downgrade(&queue));
         Some(Subscription::new(queue))

@@ -11,6 +11,8 @@ pub mod feed;
 pub mod hub;
 pub mod identity;
 pub mod login;
+pub mod presence;
+pub mod queue;
 pub mod scope;
 pub mod stamp;
 pub mod subscription;
