@@ -120,21 +120,23 @@ struct Mgx {
 }
 
 impl Dialect for Mgx {
-    fn receive(&mut self, frame: Inbound<'_>) -> Step {
+    type Source = Feed;
+
+    fn receive(&mut self, frame: Inbound) -> Step {
         let length = match frame {
             Inbound::Text(text) => text.len(),
             Inbound::Binary(bytes) => bytes.len(),
         };
         tracing::trace!(length, "ignored a client's frame");
-        Step::Ignore
+        Step::Next
     }
 
-    fn frame(&self, item: &Item) -> Option<Message> {
+    fn frame(&self, item: Item) -> Option<Message> {
         match item {
             Item::Event(event) => {
                 let access = self.app.store.story().hub.access();
                 let view = event.view(&self.visitor.identity(&self.app), access)?;
-                frame(event, view, self.stamps.as_ref()).map(Message::text)
+                frame(&event, view, self.stamps.as_ref()).map(Message::text)
             }
             Item::Reset(reset) => {
                 let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));

@@ -1,0 +1,85 @@
+//! The two silences of a connection: ours, which a heartbeat ends, and the client's, which ends the
+//! connection.
+//!
+//! Activity only notes the time. The timer stays where it is and is moved when it rings, so a busy
+//! connection costs the runtime's timer wheel nothing.
+
+use std::{future::pending, pin::Pin, time::Duration};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Which silence has lasted too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ring {
+    /// Ours.
+    Silence,
+    /// The client's.
+    Patience,
+}
+
+/// One connection's silences.
+pub(super) struct Timers {
+    silence: Option<Duration>,
+    patience: Option<Duration>,
+    sent: Instant,
+    heard: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timers {
+    /// Both silences start now.
+    pub(super) fn new(silence: Option<Duration>, patience: Option<Duration>) -> Self {
+        let now = Instant::now();
+        let mut timers = Self {
+            silence,
+            patience,
+            sent: now,
+            heard: now,
+            timer: None,
+        };
+        timers.timer = timers.next().map(|(due, _)| Box::pin(sleep_until(due)));
+        timers
+    }
+
+    /// Something was sent.
+    pub(super) fn sent(&mut self) {
+        if self.silence.is_some() {
+            self.sent = Instant::now();
+        }
+    }
+
+    /// Something was heard.
+    pub(super) fn heard(&mut self) {
+        if self.patience.is_some() {
+            self.heard = Instant::now();
+        }
+    }
+
+    /// Waits until a silence has lasted too long. Cancel safe.
+    pub(super) async fn ring(&mut self) -> Ring {
+        loop {
+            let (next, timer) = (self.next(), self.timer.as_mut());
+            let (Some((due, ring)), Some(timer)) = (next, timer) else {
+                return pending().await;
+            };
+            if due <= Instant::now() {
+                return ring;
+            }
+            if timer.is_elapsed() {
+                timer.as_mut().reset(due);
+            }
+            timer.as_mut().await;
+        }
+    }
+
+    fn next(&self) -> Option<(Instant, Ring)> {
+        let silence = self.silence.map(|time| (self.sent + time, Ring::Silence));
+        let patience = self
+            .patience
+            .map(|time| (self.heard + time, Ring::Patience));
+        silence
+            .into_iter()
+            .chain(patience)
+            .min_by_key(|(due, _)| *due)
+    }
+}
