@@ -90,8 +90,23 @@ pub async fn serve(
     closing: Closing,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    serve_with(listeners, app, closing, Router::new(), shutdown).await
+}
+
+/// As [`serve`], with further routes: those of
+/// [`Endpoint::mount`](crate::dialects::phoenix::Endpoint::mount), for example.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with(
+    listeners: Vec<TcpListener>,
+    app: Arc<App>,
+    closing: Closing,
+    more: Router,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
     let connections = Connections::default();
-    let dialects = dialects::build(&app);
+    let dialects = dialects::build(&app, more);
     for listener in listeners {
         let accepting = accept(
             listener,

@@ -4,7 +4,9 @@ mod feathers;
 mod guard;
 mod index;
 mod mgx;
+pub mod phoenix;
 mod sse;
+mod timers;
 mod visitor;
 mod ws;
 
@@ -43,8 +45,8 @@ impl Dialects {
     }
 }
 
-/// Builds the dialects over an app; the hub delivers to them from now on.
-pub fn build(app: &Arc<App>) -> Dialects {
+/// Builds the dialects over an app, and further routes; the hub delivers to them from now on.
+pub fn build(app: &Arc<App>, more: Router) -> Dialects {
     index::recorder();
     let socket_io = feathers::SocketIo::new(app);
     let router = Router::new()
@@ -57,10 +59,11 @@ pub fn build(app: &Arc<App>) -> Dialects {
         )
         .merge(mgx::routes())
         .fallback(feathers::rest)
+        .with_state(Arc::clone(app))
+        .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))
-        .layer(CompressionLayer::new().compress_when(is_worth_it()))
-        .with_state(Arc::clone(app));
+        .layer(CompressionLayer::new().compress_when(is_worth_it()));
     let router = Router::new()
         .fallback_service(socket_io.layer(router))
         .layer(feathers::cors(&app.config))

@@ -1,0 +1,35 @@
+//! Phoenix Channels, for clients of any version: JSON and binary frames over WebSocket and long polling.
+//!
+//! A program mounts a [`Door`] at a path of an [`Endpoint`]; whoever it lets in is a [`Socket`], whose
+//! topics are served by [`Channel`]s, one value for each join. Source: docs/protocols/phoenix.md.
+//!
+//! - `websocket`, `longpoll`, `session`, `admission`, `params`: the transports and who is let in
+//! - `connection`, `serving`, `inbox`, `outbox`: one connection, its channels, what waits for them
+//! - `topics`, `presence`: who is told of what
+//! - `message`, `serializer`, `binary`, `replies`: what is said, and how it is written
+
+mod admission;
+mod binary;
+mod channel;
+mod connection;
+mod context;
+mod endpoint;
+mod inbox;
+mod longpoll;
+mod message;
+mod outbox;
+mod params;
+mod presence;
+mod replies;
+mod serializer;
+mod serving;
+mod session;
+mod socket;
+mod topics;
+mod websocket;
+
+pub use channel::{Channel, Join, Outcome, Reply};
+pub use context::Context;
+pub use endpoint::Endpoint;
+pub use message::Payload;
+pub use socket::{Attempt, Door, Options, Refused, Socket};
