@@ -4,6 +4,7 @@
 //! - [`app`]: what genuine Feathers servers were recorded with
 //! - [`todos`]: what the suite of Feathers' behaviours calls
 //! - [`people`]: the table of Feathers' adapter tests, under nine configurations
+//! - [`phoenix_app`]: the app behind the transcripts of genuine Phoenix servers
 //!
 //! It takes Roost's own flags and prints the same lines.
 
@@ -12,6 +13,9 @@
 mod app;
 mod function;
 mod people;
+mod phoenix_app;
+mod phoenix_room;
+mod phoenix_topics;
 mod tables;
 mod todos;
 mod validation;
@@ -24,7 +28,7 @@ use roost::{
     app::door,
     config::{Cli, Config},
     core::call::Method,
-    serve::{announce, bind, serve, signalled},
+    serve::{announce, bind, serve_with, signalled},
     services::Services,
 };
 
@@ -48,6 +52,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), String> {
+    ignore_panics_that_were_asked_for();
     let listeners = bind(&config).await?;
     let mut services = Services::new(door(&config)?);
     app::register(&mut services);
@@ -61,7 +66,18 @@ async fn run(config: Config) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     announce(&listeners);
     let shutdown = signalled().map_err(|error| error.to_string())?;
-    serve(listeners, app, closing, shutdown)
+    let more = phoenix_app::routes(&app);
+    serve_with(listeners, app, closing, more, shutdown)
         .await
         .map_err(|error| error.to_string())
+}
+
+/// They are part of the tests, and logged by the daemon all the same.
+fn ignore_panics_that_were_asked_for() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str() != Some(phoenix_app::ASKED_FOR) {
+            hook(panic);
+        }
+    }));
 }
