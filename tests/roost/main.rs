@@ -11,6 +11,17 @@ mod guards;
 mod hand_over;
 mod lifecycle;
 mod own_services;
+mod phoenix;
+#[path = "../../examples/conformance/phoenix_app.rs"]
+mod phoenix_app;
+mod phoenix_client;
+mod phoenix_hostile;
+mod phoenix_longpoll;
+#[path = "../../examples/conformance/phoenix_room.rs"]
+mod phoenix_room;
+#[path = "../../examples/conformance/phoenix_topics.rs"]
+mod phoenix_topics;
+mod phoenix_transcripts;
 mod postgres;
 mod queries;
 mod repos;

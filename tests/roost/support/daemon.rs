@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use axum::Router;
 use clap::Parser;
-use roost::{App, app::own_services, config::Cli, serve, services::Services};
+use roost::{App, app::own_services, config::Cli, serve::serve_with, services::Services};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -33,6 +34,16 @@ impl Daemon {
         flags: &[&str],
         register: impl FnOnce(&mut Services),
     ) -> Self {
+        Self::start_routes(database, flags, register, |_| Router::new()).await
+    }
+
+    /// Starts with flags, further services and further routes.
+    pub async fn start_routes(
+        database: &Fresh,
+        flags: &[&str],
+        register: impl FnOnce(&mut Services),
+        routes: impl FnOnce(&Arc<App>) -> Router,
+    ) -> Self {
         let home = database.folder.path().to_string_lossy();
         let own = [
             "roost",
@@ -49,7 +60,8 @@ impl Daemon {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = serve(vec![listener], Arc::clone(&app), closing, async {
+        let more = routes(&app);
+        let serving = serve_with(vec![listener], Arc::clone(&app), closing, more, async {
             drop(stopped.await);
         });
         #[expect(clippy::disallowed_methods, reason = "the test waits for it in stop()")]

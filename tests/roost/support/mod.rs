@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod databases;
+pub mod phoenix;
 pub mod process;
 pub mod rest;
 pub mod socketio;

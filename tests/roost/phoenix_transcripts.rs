@@ -1,0 +1,359 @@
+//! Transcripts of a genuine Phoenix 1.8.9 server, replayed: what was sent is sent again, what was
+//! answered must be answered.
+//!
+//! Whatever is different stands in [`DIFFERENCES`], and with its reason in docs/protocols/phoenix.md.
+
+use std::collections::HashMap;
+
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        CloseFrame, Frame as Raw,
+        coding::{Data, OpCode},
+    },
+};
+
+use crate::support::{
+    daemon::Daemon,
+    phoenix::{self, Frame, Phoenix},
+    rest::Rest,
+};
+
+/// Scenario, what the genuine server says after the mark's line, what is said here.
+const DIFFERENCES: &[(&str, &str, &[&str], &[&str])] = &[
+    // A push without join_ref to a joined topic is answered, not dropped.
+    (
+        "17 odd field types",
+        r#"[null,"9","room:np1","echo",{"n":2}]"#,
+        &[],
+        &[r#"["1","9","room:np1","phx_reply",{"response":{"n":2},"status":"ok"}]"#],
+    ),
+    (
+        "16 malformed: object with join_ref",
+        r#"{"topic":"room:np1","event":"echo","payload":{"still":1},"ref":"9"}"#,
+        &[],
+        &[
+            r#"{"event":"phx_reply","payload":{"response":{"still":1},"status":"ok"},"ref":"9","topic":"room:np1"}"#,
+        ],
+    ),
+    // The client's own close code comes back.
+    (
+        "25 client close codes",
+        "CLOSE 1001 bye",
+        &["CLOSE 1000"],
+        &["CLOSE 1001"],
+    ),
+    (
+        "25 client close codes",
+        "CLOSE 3000 app",
+        &["CLOSE 1000"],
+        &["CLOSE 3000"],
+    ),
+    (
+        "25 client close codes",
+        "CLOSE 4999 x",
+        &["CLOSE 1000"],
+        &["CLOSE 4999"],
+    ),
+];
+
+/// Scenarios in which a diff and a reply may come in either order.
+const UNORDERED: &str = "14 presence";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_1_answers_as_the_genuine_server() {
+    let text = include_str!("../fixtures/wire/phoenix/ws-vsn-1.0.0.txt");
+    assert_eq!(replay(text).await, 43);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_2_answers_as_the_genuine_server() {
+    let text = include_str!("../fixtures/wire/phoenix/ws-vsn-2.0.0.txt");
+    assert_eq!(replay(text).await, 43);
+}
+
+/// Replays every scenario; how many there were.
+async fn replay(text: &str) -> usize {
+    let daemon = phoenix::daemon().await;
+    let scenarios: Vec<&str> = text.split("\n## ").skip(1).collect();
+    for scenario in &scenarios {
+        let (title, lines) = scenario.split_once('\n').expect("a title");
+        Replay::new(&daemon, title).run(lines).await;
+    }
+    daemon.stop().await;
+    scenarios.len()
+}
+
+/// One scenario on its way.
+struct Replay<'a> {
+    daemon: &'a Daemon,
+    title: &'a str,
+    sockets: HashMap<&'a str, Phoenix>,
+    paths: HashMap<&'a str, &'a str>,
+    /// What each socket must hear before anything else is done.
+    expected: Vec<(&'a str, String)>,
+    /// What was sent last, and by whom.
+    sent: (&'a str, String),
+    /// A client that closes is answered; one that ends a scenario is not looked at.
+    closing: bool,
+    disconnecting: bool,
+}
+
+impl<'a> Replay<'a> {
+    fn new(daemon: &'a Daemon, title: &'a str) -> Self {
+        Self {
+            daemon,
+            title,
+            sockets: HashMap::new(),
+            paths: HashMap::new(),
+            expected: Vec::new(),
+            sent: ("", String::new()),
+            closing: false,
+            disconnecting: title.contains("disconnect"),
+        }
+    }
+
+    async fn run(mut self, lines: &'a str) {
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            if let Some(note) = line.strip_prefix("-- ") {
+                self.note(note).await;
+                continue;
+            }
+            let (name, rest) = line.split_once(' ').expect("a name");
+            let (mark, what) = rest.split_once(' ').unwrap_or((rest, ""));
+            match mark {
+                "--" => {
+                    self.settle().await;
+                    self.paths.insert(name, what.trim_start_matches("GET "));
+                }
+                "<-" => {
+                    let path = self.paths[name];
+                    let socket = Phoenix::connect(self.daemon, path).await;
+                    self.sockets.insert(name, socket.expect("an upgrade"));
+                }
+                ">>" => self.send(name, what).await,
+                "<<" => self.expect(name, what.to_owned()),
+                ">x" => self.close(name, what).await,
+                "<x" => self.closed(name, what).await,
+                mark => panic!("{}: {mark}?", self.title),
+            }
+        }
+        self.settle().await;
+    }
+
+    async fn note(&mut self, note: &'a str) {
+        let rest = Rest::new(self.daemon.address);
+        if note.starts_with("server side") {
+            self.settle().await;
+            rest.get("/ctl/broadcast/room:np1/srv?k=v").await;
+        } else if note.starts_with("b: TCP reset") {
+            self.settle().await;
+            self.sockets.remove("b");
+        } else if note.starts_with("joining room:npN") {
+            let socket = self.sockets.get_mut("a").expect("a");
+            let object = self.paths["a"].contains("1.0.0");
+            for n in 1..100 {
+                socket.send(join(n, object)).await;
+                socket.json().await;
+            }
+        }
+    }
+
+    async fn send(&mut self, name: &'a str, what: &str) {
+        self.settle().await;
+        let what = expand(what);
+        let message = if let Some(bytes) = binary(&what) {
+            Message::binary(bytes)
+        } else if let Some(fragment) = what.strip_prefix("fragment ") {
+            match self.fragment(fragment) {
+                Some(frame) => frame,
+                None => return,
+            }
+        } else if what.starts_with("TEXT frame with bytes") {
+            let bytes = vec![0x22, 0xff, 0xfe, 0x22];
+            Message::Frame(Raw::message(bytes, OpCode::Data(Data::Text), true))
+        } else if what == "PING hb" {
+            Message::Ping("hb".into())
+        } else {
+            Message::text(what.clone())
+        };
+        let socket = self.sockets.get_mut(name).expect("a socket");
+        socket.message(message).await;
+        self.sent = (name, what);
+        for (title, sent, theirs, ours) in DIFFERENCES {
+            if self.title.starts_with(title) && self.sent.1 == *sent && theirs.is_empty() {
+                self.expected
+                    .extend(ours.iter().map(|frame| (name, (*frame).to_owned())));
+            }
+        }
+    }
+
+    /// A fragment of an echo of `y`s, as long as the line says.
+    fn fragment(&self, fragment: &str) -> Option<Message> {
+        let mut words = fragment.split(' ');
+        let (index, size) = (
+            words.next()?.parse::<usize>().ok()?,
+            words.next()?.parse::<usize>().ok()?,
+        );
+        let object = self.paths["b"].contains("1.0.0");
+        let (before, after) = if object {
+            (
+                r#"{"topic":"room:np1","event":"echo","payload":{"d":""#,
+                r#""},"ref":"2"}"#,
+            )
+        } else {
+            (r#"["1","2","room:np1","echo",{"d":""#, r#""}]"#)
+        };
+        let total = if object { 7_964 } else { 7_936 };
+        let text = format!(
+            "{before}{}{after}",
+            "y".repeat(total - before.len() - after.len())
+        );
+        let part = text.as_bytes()[index * 2_000..][..size].to_vec();
+        let code = if index == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        Some(Message::Frame(Raw::message(
+            part,
+            OpCode::Data(code),
+            index == 3,
+        )))
+    }
+
+    async fn close(&mut self, name: &'a str, what: &str) {
+        self.settle().await;
+        let (code, reason) = what
+            .trim_start_matches("CLOSE ")
+            .split_once(' ')
+            .expect("a reason");
+        let frame = CloseFrame {
+            code: code.parse::<u16>().expect("a code").into(),
+            reason: reason.into(),
+        };
+        let socket = self.sockets.get_mut(name).expect("a socket");
+        socket.message(Message::Close(Some(frame))).await;
+        self.sent = (name, what.to_owned());
+        self.closing = true;
+    }
+
+    /// The socket ended: by the client at a scenario's end, else by the server.
+    async fn closed(&mut self, name: &'a str, what: &str) {
+        self.settle().await;
+        if self.disconnecting {
+            Rest::new(self.daemon.address)
+                .get("/ctl/disconnect/u1")
+                .await;
+        }
+        let code = what.trim_start_matches("CLOSE code=");
+        let (code, _) = code.split_once(' ').expect("a reason");
+        if code == "1006" || code == "1000" && !self.closing {
+            self.sockets.remove(name);
+            return;
+        }
+        let mut expected = format!("CLOSE {code}");
+        for (title, sent, _, ours) in DIFFERENCES {
+            if self.title.starts_with(title) && self.sent.1.trim() == *sent {
+                ours[0].clone_into(&mut expected);
+            }
+        }
+        self.expect(name, expected);
+        self.settle().await;
+        self.closing = false;
+    }
+
+    fn expect(&mut self, name: &'a str, what: String) {
+        self.expected.push((name, what));
+    }
+
+    /// Every socket hears what it must, in order.
+    async fn settle(&mut self) {
+        let expected = std::mem::take(&mut self.expected);
+        for (name, socket) in &mut self.sockets {
+            let mut theirs: Vec<String> = expected
+                .iter()
+                .filter(|(heard_by, _)| heard_by == name)
+                .map(|(_, what)| mask(what))
+                .collect();
+            let mut ours = Vec::new();
+            for expected in &theirs {
+                let heard = mask(&said(&socket.next().await));
+                let fits = fits(&heard, expected);
+                ours.push(if fits { expected.clone() } else { heard });
+            }
+            if self.title.starts_with(UNORDERED) {
+                theirs.sort();
+                ours.sort();
+            }
+            assert_eq!(ours, theirs, "{}: {name}", self.title);
+        }
+    }
+}
+
+fn join(n: u32, object: bool) -> String {
+    if object {
+        format!(r#"{{"topic":"room:np{n}","event":"phx_join","payload":{{}},"ref":"{n}"}}"#)
+    } else {
+        format!(r#"["{n}","{n}","room:np{n}","phx_join",{{}}]"#)
+    }
+}
+
+fn said(frame: &Frame) -> String {
+    match frame {
+        Frame::Text(text) => text.clone(),
+        Frame::Binary(bytes) => format!("BIN {}", hex(bytes)),
+        Frame::Pong(bytes) => format!("PONG {}", String::from_utf8_lossy(bytes)),
+        Frame::End(code) => format!("CLOSE {}", code.unwrap_or_default()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of `BIN[2] 0001  |..|`.
+fn binary(what: &str) -> Option<Vec<u8>> {
+    let (_, rest) = what.strip_prefix("BIN[")?.split_once("] ")?;
+    let (hex, _) = rest.split_once("  |").unwrap_or(("", rest));
+    let hex = hex.trim();
+    let byte = |index| u8::from_str_radix(&hex[index..index + 2], 16).expect("hex");
+    Some((0..hex.len()).step_by(2).map(byte).collect())
+}
+
+/// Refs of metas are new every time; bytes are compared as bytes.
+fn mask(what: &str) -> String {
+    if let Some(bytes) = binary(what) {
+        return format!("BIN {}", hex(&bytes));
+    }
+    let mut masked = String::new();
+    let mut rest = what;
+    while let Some(start) = rest.find("\"phx_ref") {
+        let value = start + rest[start..].find("\":\"").expect("a value") + 3;
+        let end = value + rest[value..].find('"').expect("an end");
+        masked += &rest[..value];
+        rest = &rest[end..];
+    }
+    masked + rest
+}
+
+/// Whether a frame is one of which the transcript has both ends and the length only.
+fn fits(heard: &str, expected: &str) -> bool {
+    let Some((head, rest)) = expected.split_once("…(") else {
+        return heard == expected;
+    };
+    let (count, tail) = rest.split_once(" chars)…").expect("a length");
+    heard.starts_with(head) && heard.ends_with(tail) && heard.chars().count().to_string() == count
+}
+
+/// Writes out `xxx…(3936 chars)…xxx`.
+fn expand(what: &str) -> String {
+    let Some((head, rest)) = what.split_once("…(") else {
+        return what.to_owned();
+    };
+    let (count, tail) = rest.split_once(" chars)…").expect("a length");
+    let count: usize = count.parse().expect("a length");
+    let fill = head.chars().last().expect("a head").to_string();
+    let missing = count - head.chars().count() - tail.chars().count();
+    format!("{head}{}{tail}", fill.repeat(missing))
+}
