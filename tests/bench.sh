@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 peer=web-fixtures/bench-peer
 cargo build --release --locked --bin roost
-cargo build --release --locked --example bench
+cargo build --release --locked --example bench --example bench_phoenix --example conformance
 if [ ! "$peer/node_modules/.installed" -nt "$peer/package-lock.json" ] && command -v npm >/dev/null; then
   # better-sqlite3 is built here; without nodedir its build would fetch Node's headers.
   node=$(readlink -f "$(command -v node)")
@@ -13,3 +13,5 @@ if [ ! "$peer/node_modules/.installed" -nt "$peer/package-lock.json" ] && comman
     echo "bench: the Feathers daemon could not be installed; measuring Roost alone" >&2
 fi
 target/release/examples/bench "$@"
+# The Phoenix endpoint beside a bare broadcast server; with arguments, the first bench alone is meant.
+[ "$#" -gt 0 ] || target/release/examples/bench_phoenix
