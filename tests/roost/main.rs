@@ -17,6 +17,7 @@ mod phoenix_app;
 mod phoenix_client;
 mod phoenix_hostile;
 mod phoenix_longpoll;
+mod phoenix_longpoll_transcript;
 #[path = "../../examples/conformance/phoenix_room.rs"]
 mod phoenix_room;
 #[path = "../../examples/conformance/phoenix_topics.rs"]

@@ -5,6 +5,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
@@ -17,6 +23,7 @@ use crate::support::{
     daemon::Daemon,
     phoenix::{self, Frame, Phoenix},
     rest::Rest,
+    soon,
 };
 
 /// Scenario, what the genuine server says after the mark's line, what is said here.
@@ -72,6 +79,65 @@ async fn version_2_answers_as_the_genuine_server() {
     assert_eq!(replay(text).await, 43);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lets_in_and_refuses_as_the_genuine_server() {
+    let text = include_str!("../fixtures/wire/phoenix/handshake.txt");
+    // Requests by hand come last: see `answers_requests_by_hand`.
+    let (text, _) = text.split_once("\n## plain HTTP").expect("both kinds");
+    assert_eq!(replay(text).await, 18);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_requests_by_hand() {
+    let daemon = phoenix::daemon().await;
+    let text = include_str!("../fixtures/wire/phoenix/handshake.txt");
+    let mut answers = Vec::new();
+    for line in text.lines() {
+        if let Some(request) = line.strip_prefix(">> ") {
+            let request: String = serde_json::from_str(request).expect("a request");
+            let mut tcp = TcpStream::connect(daemon.address)
+                .await
+                .expect("a connection");
+            tcp.write_all(request.as_bytes())
+                .await
+                .expect("a sent request");
+            let mut status = [0; 12];
+            soon("a status", tcp.read_exact(&mut status))
+                .await
+                .expect("a status");
+            answers.push(String::from_utf8_lossy(&status).into_owned());
+        } else if let Some(answer) = line.strip_prefix("<< \"HTTP") {
+            assert_eq!(
+                answers.last().expect("an answer"),
+                &format!("HTTP{}", &answer[..8]),
+                "{line}"
+            );
+        }
+    }
+    assert_eq!(answers.len(), 5);
+    // A frame without a mask.
+    let upgrade = "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let mut tcp = TcpStream::connect(daemon.address)
+        .await
+        .expect("a connection");
+    let bytes = [upgrade.as_bytes(), &[0x81, 2, b'h', b'i']].concat();
+    tcp.write_all(&bytes).await.expect("sent bytes");
+    let mut heard = Vec::new();
+    // The daemon closes, or resets what nobody reads.
+    soon("an end", tcp.read_to_end(&mut heard)).await.ok();
+    let frames = heard
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .expect("a head")
+        + 4;
+    assert_eq!(
+        (heard[frames], &heard[frames + 2..][..2]),
+        (0x88, &[3, 0xea][..])
+    );
+    daemon.stop().await;
+}
+
 /// Replays every scenario; how many there were.
 async fn replay(text: &str) -> usize {
     let daemon = phoenix::daemon().await;
@@ -89,7 +155,8 @@ struct Replay<'a> {
     daemon: &'a Daemon,
     title: &'a str,
     sockets: HashMap<&'a str, Phoenix>,
-    paths: HashMap<&'a str, &'a str>,
+    /// Where each socket connects, with the headers that the line adds.
+    paths: HashMap<&'a str, (&'a str, Vec<(&'static str, String)>)>,
     /// What each socket must hear before anything else is done.
     expected: Vec<(&'a str, String)>,
     /// What was sent last, and by whom.
@@ -124,21 +191,49 @@ impl<'a> Replay<'a> {
             match mark {
                 "--" => {
                     self.settle().await;
-                    self.paths.insert(name, what.trim_start_matches("GET "));
+                    self.paths
+                        .insert(name, attempt(what.trim_start_matches("GET ")));
                 }
                 "<-" => {
-                    let path = self.paths[name];
-                    let socket = Phoenix::connect(self.daemon, path).await;
-                    self.sockets.insert(name, socket.expect("an upgrade"));
+                    self.connect(name, what).await;
                 }
                 ">>" => self.send(name, what).await,
                 "<<" => self.expect(name, what.to_owned()),
                 ">x" => self.close(name, what).await,
                 "<x" => self.closed(name, what).await,
+                // What the recording client said of itself.
+                "!!" => {}
                 mark => panic!("{}: {mark}?", self.title),
             }
         }
         self.settle().await;
+    }
+
+    async fn connect(&mut self, name: &'a str, what: &str) {
+        let (path, headers) = &self.paths[name];
+        let borrowed: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let found = Phoenix::connect_with(self.daemon, path, &borrowed).await;
+        let status = what.trim_start_matches("HTTP ").split(' ').next();
+        let mut expected: u16 = status
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        // The daemon's guard decides about origins, and every loopback address is its own.
+        if headers
+            .iter()
+            .any(|(_, value)| value == "http://127.0.0.1:4018")
+        {
+            expected = 101;
+        }
+        match found {
+            Ok(socket) => {
+                assert_eq!(expected, 101, "{}: {path}", self.title);
+                self.sockets.insert(name, socket);
+            }
+            Err(status) => assert_eq!(status, expected, "{}: {path}", self.title),
+        }
     }
 
     async fn note(&mut self, note: &'a str) {
@@ -151,7 +246,7 @@ impl<'a> Replay<'a> {
             self.sockets.remove("b");
         } else if note.starts_with("joining room:npN") {
             let socket = self.sockets.get_mut("a").expect("a");
-            let object = self.paths["a"].contains("1.0.0");
+            let object = self.paths["a"].0.contains("1.0.0");
             for n in 1..100 {
                 socket.send(join(n, object)).await;
                 socket.json().await;
@@ -195,7 +290,7 @@ impl<'a> Replay<'a> {
             words.next()?.parse::<usize>().ok()?,
             words.next()?.parse::<usize>().ok()?,
         );
-        let object = self.paths["b"].contains("1.0.0");
+        let object = self.paths["b"].0.contains("1.0.0");
         let (before, after) = if object {
             (
                 r#"{"topic":"room:np1","event":"echo","payload":{"d":""#,
@@ -289,6 +384,29 @@ impl<'a> Replay<'a> {
             assert_eq!(ours, theirs, "{}: {name}", self.title);
         }
     }
+}
+
+/// The path and the headers of `/path headers={…}` or `/path subprotocols=[…]`.
+fn attempt(what: &str) -> (&str, Vec<(&'static str, String)>) {
+    let (path, more) = what.split_once(' ').unwrap_or((what, ""));
+    let (kind, json) = more.split_once('=').unwrap_or(("", "null"));
+    let json: Value = serde_json::from_str(json).expect("JSON");
+    let header = match kind {
+        "headers" => json["Origin"]
+            .as_str()
+            .map(|origin| ("origin", origin.to_owned())),
+        "subprotocols" => {
+            let offers: Vec<_> = json
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            Some(("sec-websocket-protocol", offers.join(",")))
+        }
+        _ => None,
+    };
+    (path, header.into_iter().collect())
 }
 
 fn join(n: u32, object: bool) -> String {

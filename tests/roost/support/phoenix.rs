@@ -86,6 +86,8 @@ impl Phoenix {
         match soon("an upgrade", client_async(request, tcp)).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
+            // Upgraded without the subprotocol that was offered.
+            Err(Error::Protocol(_)) => Err(101),
             Err(error) => panic!("{path}: {error}"),
         }
     }
