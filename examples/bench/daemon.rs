@@ -120,8 +120,9 @@ fn listening(
             .map_while(std::io::Result::ok)
         {
             if let Some((_, address)) = line.split_once(ready) {
-                // A daemon that says it twice is ready at the first.
-                drop(tell.send(Ok((address.trim().to_owned(), Instant::now()))));
+                // The line may be JSON. A daemon that says it twice is ready at the first.
+                let address = address.split('"').next().unwrap_or_default().trim();
+                drop(tell.send(Ok((address.to_owned(), Instant::now()))));
             }
             if last.len() == SHOWN {
                 last.pop_front();

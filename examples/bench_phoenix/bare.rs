@@ -5,12 +5,18 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::broadcast::{self, Sender},
 };
-use tokio_tungstenite::{accept_async, tungstenite::Message};
+use tokio_tungstenite::{
+    accept_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
 
 use crate::{Result, say};
 
 /// Frames that may wait for a connection.
 const CAPACITY: usize = 4_096;
+
+/// The library fills it with zeroes before every read: its default, 128 KiB, would be most of the work.
+const READ_BUFFER: usize = 4 * 1024;
 
 /// Serves until it is killed.
 pub(crate) fn run() -> Result<()> {
@@ -31,7 +37,9 @@ async fn serve() -> Result<()> {
 
 async fn converse(tcp: TcpStream, everybody: Sender<Message>) -> Result<()> {
     let mut heard = everybody.subscribe();
-    let (mut sink, mut stream) = accept_async(tcp).await?.split();
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let socket = accept_async_with_config(tcp, Some(config)).await?;
+    let (mut sink, mut stream) = socket.split();
     loop {
         tokio::select! {
             frame = stream.next() => match frame {

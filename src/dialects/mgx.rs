@@ -84,7 +84,7 @@ async fn stream(
     };
     let since = query.get("since").map(String::as_str);
     match open(&app, visitor, since).await {
-        Ok((feed, mgx)) => upgrade
+        Ok((feed, mgx)) => ws::modest(upgrade)
             .max_message_size(MAX_INBOUND)
             .max_frame_size(MAX_INBOUND)
             .on_upgrade(move |socket| ws::run(socket, app, mgx, feed)),

@@ -58,17 +58,20 @@ impl Timers {
     /// Waits until a silence has lasted too long. Cancel safe.
     pub(super) async fn ring(&mut self) -> Ring {
         loop {
-            let (next, timer) = (self.next(), self.timer.as_mut());
-            let (Some((due, ring)), Some(timer)) = (next, timer) else {
+            let Some(timer) = self.timer.as_mut() else {
+                return pending().await;
+            };
+            // The clock is read when it rings only: a silence can have begun since, never ended before.
+            timer.as_mut().await;
+            let Some((due, ring)) = self.next() else {
                 return pending().await;
             };
             if due <= Instant::now() {
                 return ring;
             }
-            if timer.is_elapsed() {
+            if let Some(timer) = self.timer.as_mut() {
                 timer.as_mut().reset(due);
             }
-            timer.as_mut().await;
         }
     }
 

@@ -4,11 +4,20 @@
 //! and closes with a code. A [`Dialect`] never touches the socket; what it sends comes from a
 //! [`Source`].
 
-use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{pending, ready},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::extract::{
+    WebSocketUpgrade,
+    ws::{CloseFrame, Message, Utf8Bytes, WebSocket},
+};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::time::timeout;
 
 use super::timers::{Ring, Timers};
@@ -22,6 +31,15 @@ use crate::{
 
 /// Frames written before the socket is flushed, at most.
 const GATHER: usize = 512;
+
+/// Small, since each connection keeps one, and the library fills it with zeroes before every read.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Written to the socket when it is full, and kept at this size.
+const WRITE_BUFFER: usize = 32 * 1024;
+
+/// One time in so many the client is listened to first, or one that is sent much would not be heard.
+const FAIRNESS: usize = 16;
 
 /// Time that a peer has to take the goodbye and answer it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -104,6 +122,13 @@ pub(super) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Close(pub(super) u16, pub(super) &'static str);
 
+/// An upgrade to a connection with small buffers.
+pub(super) fn modest(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+}
+
 /// Runs a connection until one side ends it.
 pub(super) async fn run<D: Dialect>(
     mut socket: WebSocket,
@@ -153,26 +178,37 @@ async fn converse<D: Dialect>(
     let mut timers = Timers::new(dialect.silence(), dialect.patience());
     // Made once: a token's waiters share one lock.
     let mut stopping = pin!(app.stopping.cancelled());
-    let mut step = Step::Next;
+    let (mut step, mut wave, mut turn) = (Step::Next, Vec::new(), 0_usize);
     loop {
-        let mut wave = Vec::new();
-        tokio::select! {
-            () = &mut stopping => return Ending::Close(Close(1012, "the daemon stops")),
-            frame = socket.next(), if matches!(step, Step::Next) => match received(frame) {
-                Ok(frame) => {
-                    timers.heard();
-                    step = frame.map_or(Step::Next, |frame| dialect.receive(frame));
-                }
+        turn = turn.wrapping_add(1);
+        if turn.is_multiple_of(FAIRNESS)
+            && matches!(step, Step::Next)
+            && let Some(frame) = socket.next().now_or_never()
+        {
+            match hear(frame, dialect, &mut timers) {
+                Ok(next) => step = next,
                 Err(ending) => return ending,
-            },
-            () = waited(&mut step) => {
-                timers.heard();
-                step = Step::Next;
             }
+        }
+        tokio::select! {
+            // What is to be sent goes first: a look at the socket is a system call.
+            biased;
+            () = &mut stopping => return Ending::Close(Close(1012, "the daemon stops")),
+            () = ready(()), if matches!(step, Step::Close(_)) => {}
             item = source.next() => match item {
                 Ok(item) => wave.extend(dialect.frame(item)),
                 Err(close) => return Ending::Close(close),
             },
+            frame = socket.next(), if matches!(step, Step::Next) => {
+                match hear(frame, dialect, &mut timers) {
+                    Ok(next) => step = next,
+                    Err(ending) => return ending,
+                }
+            }
+            () = waited(&mut step) => {
+                timers.heard();
+                step = Step::Next;
+            }
             ring = timers.ring() => match ring {
                 Ring::Silence => wave.push(dialect.heartbeat()),
                 // Nobody listens to a client whose last frame is being answered.
@@ -188,10 +224,7 @@ async fn converse<D: Dialect>(
         }
         if !wave.is_empty() {
             timers.sent();
-            if !matches!(
-                timeout(app.config.stall_secs, send(socket, wave)).await,
-                Ok(Ok(()))
-            ) {
+            if !send(socket, &mut wave, app.config.stall_secs).await {
                 return Ending::Gone;
             }
         }
@@ -199,6 +232,17 @@ async fn converse<D: Dialect>(
             return Ending::Close(close);
         }
     }
+}
+
+/// Deals with what came from the socket.
+fn hear<D: Dialect>(
+    frame: Option<Result<Message, axum::Error>>,
+    dialect: &mut D,
+    timers: &mut Timers,
+) -> Result<Step, Ending> {
+    let frame = received(frame)?;
+    timers.heard();
+    Ok(frame.map_or(Step::Next, |frame| dialect.receive(frame)))
 }
 
 /// Done when the frame before has been dealt with.
@@ -239,9 +283,22 @@ fn fault(error: &str) -> Option<Close> {
         .filter(|close| close.0 != 1006)
 }
 
-async fn send(socket: &mut WebSocket, wave: Vec<Message>) -> Result<(), axum::Error> {
-    for message in wave {
-        socket.feed(message).await?;
-    }
-    socket.flush().await
+/// Sends a wave; `false` if the peer does not take it in time.
+async fn send(socket: &mut WebSocket, wave: &mut Vec<Message>, limit: Duration) -> bool {
+    let sending = async {
+        for message in wave.drain(..) {
+            socket.feed(message).await?;
+        }
+        socket.flush().await
+    };
+    let mut sending = pin!(sending);
+    // Most waves are taken at once, and need no timer.
+    let sent: Result<(), axum::Error> = match futures_util::poll!(sending.as_mut()) {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => match timeout(limit, sending).await {
+            Ok(sent) => sent,
+            Err(_) => return false,
+        },
+    };
+    sent.is_ok()
 }

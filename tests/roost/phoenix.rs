@@ -185,7 +185,7 @@ impl Channel for Story {
 
     fn hear<'a>(&'a mut self, item: &'a Item, context: &'a mut Context) -> BoxFuture<'a, ()> {
         if let Item::Event(event) = item
-            && let Some(data) = event.view(&Identity::Owner)
+            && let Some(data) = event.view(&Identity::Owner, context.access())
         {
             context.push(&event.name, std::sync::Arc::clone(data));
         }

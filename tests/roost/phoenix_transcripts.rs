@@ -150,13 +150,16 @@ async fn replay(text: &str) -> usize {
     scenarios.len()
 }
 
+/// A path, and headers.
+type Attempt<'a> = (&'a str, Vec<(&'static str, String)>);
+
 /// One scenario on its way.
 struct Replay<'a> {
     daemon: &'a Daemon,
     title: &'a str,
     sockets: HashMap<&'a str, Phoenix>,
     /// Where each socket connects, with the headers that the line adds.
-    paths: HashMap<&'a str, (&'a str, Vec<(&'static str, String)>)>,
+    paths: HashMap<&'a str, Attempt<'a>>,
     /// What each socket must hear before anything else is done.
     expected: Vec<(&'a str, String)>,
     /// What was sent last, and by whom.
@@ -387,7 +390,7 @@ impl<'a> Replay<'a> {
 }
 
 /// The path and the headers of `/path headers={…}` or `/path subprotocols=[…]`.
-fn attempt(what: &str) -> (&str, Vec<(&'static str, String)>) {
+fn attempt(what: &str) -> Attempt<'_> {
     let (path, more) = what.split_once(' ').unwrap_or((what, ""));
     let (kind, json) = more.split_once('=').unwrap_or(("", "null"));
     let json: Value = serde_json::from_str(json).expect("JSON");

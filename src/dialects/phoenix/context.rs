@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     App,
-    core::{Record, feed::Feed, presence::Stay},
+    core::{Record, access::Access, feed::Feed, presence::Stay},
 };
 
 /// A joined channel's side of its connection and its topic.
@@ -38,6 +38,11 @@ impl Context {
     /// The daemon's parts.
     pub fn app(&self) -> &Arc<App> {
         self.endpoint.app()
+    }
+
+    /// Who sees which boards: what [`Event::view`](crate::core::event::Event::view) asks for.
+    pub fn access(&self) -> &Access {
+        self.app().store.story().hub.access()
     }
 
     /// The endpoint, for broadcasts on other topics.

@@ -17,12 +17,6 @@ use super::{
 };
 use crate::{core::connection::Connection as Tcp, dialects::ws};
 
-/// Small, since each connection keeps one.
-const READ_BUFFER: usize = 4 * 1024;
-
-/// Written to the socket when it is full, and kept at this size.
-const WRITE_BUFFER: usize = 32 * 1024;
-
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 /// Opens a connection.
@@ -65,9 +59,7 @@ pub(super) async fn open(
     } else {
         upgrade
     };
-    upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
+    ws::modest(upgrade)
         .max_frame_size(options.max_frame.unwrap_or(max))
         .max_message_size(max)
         .on_upgrade(move |socket| ws::run(socket, app, connection, Sending(outbox)))
