@@ -7,6 +7,7 @@ pub mod process;
 pub mod rest;
 pub mod socketio;
 pub mod streams;
+pub mod transcript;
 
 use std::time::Duration;
 
