@@ -318,6 +318,38 @@ describe("Logins end", () => {
   });
 });
 
+describe("Logins end where none is required", () => {
+  test("a client goes on hearing and calling as everybody does", async () => {
+    const { sqlite } = await import("../support/databases.mjs");
+    const daemon = await Daemon.start(sqlite, { args: ["--token-secs", "1"] });
+    try {
+      const socket = io(daemon.url, { transports: ["websocket"], forceNew: true });
+      keep(() => socket.close());
+      const user = await call(socket, "create", "users", ANN, {});
+      await call(socket, "create", "authentication", { strategy: "local", ...ANN }, {});
+      const heard = [];
+      socket.onAny((event) => heard.push(event));
+      // As long as the login lasts, people may not raise their own role; the local owner may.
+      const raise = () => call(socket, "patch", "users", user.user_id, { role: "owner" }, {});
+      const ended = async () => {
+        while (!(await raise().then(() => true, () => false)));
+      };
+      await soon(ended(), "the login ends");
+      await call(socket, "remove", "users", user.user_id, {});
+      assert.deepEqual(heard.splice(0), ["users patched", "users removed"]);
+      // The daemon looks once a second whose login has ended.
+      const time = async () => (await call(socket, "find", "health", {})).timestamp;
+      const later = (await time()) + 2_500;
+      let made = 0;
+      for (; (await time()) < later; made++) await call(socket, "create", "boards", {}, {});
+      assert.deepEqual(heard, Array(made).fill("boards created"));
+    } finally {
+      await closeAll();
+      await daemon.stop();
+    }
+  });
+});
+
 describe("Looking without a name", () => {
   test("whoever is let in without a name sees what is public and changes nothing", async () => {
     const { sqlite } = await import("../support/databases.mjs");

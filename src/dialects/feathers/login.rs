@@ -81,6 +81,16 @@ impl SocketLogin {
         login.is_some_and(|login| !self.is_good(login) || is_gone(login))
     }
 
+    /// Ends the login. Where one is required the client hears nothing more; else it is a stranger
+    /// again, who hears everything.
+    pub(super) fn end(&self) {
+        if self.app.services.door.settings.required {
+            self.log_out();
+        } else {
+            self.lock().login = None;
+        }
+    }
+
     /// Lets the client hear what it may: before CONNECT is answered, what comes from now on.
     pub(super) fn listen(self: &Arc<Self>, socket: &Socket, connected: bool) {
         let mut state = self.lock();

@@ -33,7 +33,6 @@ use crate::core::{
     access::Access,
     connection::Connection,
     event::{Event, View},
-    login::Login,
 };
 
 /// The adapter that this dialect's sockets use.
@@ -167,11 +166,11 @@ impl Peers {
         }
     }
 
-    /// Logs out those whose login's time is over, or whose user is gone: they hear nothing more.
+    /// Ends the logins whose time is over, or whose user is gone.
     pub(super) fn end_logins(&self) {
         for login in self.logins() {
             if login.has_ended() {
-                login.log_out();
+                login.end();
             }
         }
     }
