@@ -17,9 +17,8 @@ use roost::{
         rules::{Rules, Scope},
         values::fill,
     },
-    store::{Store, lane::Work, table::Table},
+    store::{Store, lane::Work, query::Query, table::Table},
 };
-use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 
 use crate::{SEVERAL, tables::todos};
@@ -46,8 +45,10 @@ impl Rules for Todos {
     ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
             let table = Table::of::<todos::Entity>("id");
-            let next = table.next(work.tx, "id", Condition::all()).await?;
-            fill(todo, "id", || json!(next));
+            // In the order of their ids.
+            let all = table.find(work.tx, &Query::default(), None).await?;
+            let last = all.last().and_then(|last| last["id"].as_i64());
+            fill(todo, "id", || json!(last.map_or(0, |last| last + 1)));
             Ok(())
         }
         .boxed_local()

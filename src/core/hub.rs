@@ -21,8 +21,8 @@ const RECENT_BYTES: usize = 4 << 20;
 
 /// A dialect that delivers to its connections itself; called in `seq` order, must not block.
 pub trait Sink: Send + Sync {
-    /// Delivers one event.
-    fn deliver(&self, event: &Arc<Event>);
+    /// Delivers events that follow each other; what they changed in who may see what is in force.
+    fn deliver(&self, events: &[Arc<Event>]);
 }
 
 /// The node's publisher. Cheap to share behind an `Arc`.
@@ -85,22 +85,27 @@ impl Hub {
     }
 
     /// Delivers committed events, which follow the ones published before without gap.
-    pub fn publish(&self, events: Vec<Arc<Event>>) {
+    pub fn publish(&self, events: &[Arc<Event>]) {
         metrics::counter!("roost_events_published_total").increment(events.len() as u64);
         let mut state = self.lock();
-        for event in events {
-            debug_assert_eq!(event.seq, state.head.next(), "the log has no gap");
-            state.head = event.seq;
-            self.access.apply(&event.access);
-            for sink in &state.sinks {
-                sink.deliver(&event);
+        // What an event changes in who may see what is in force before it is delivered.
+        for burst in events.chunk_by(|_, next| next.access.is_empty()) {
+            for event in burst {
+                debug_assert_eq!(event.seq, state.head.next(), "the log has no gap");
+                state.head = event.seq;
+                self.access.apply(&event.access);
             }
-            state.queues.retain(|queue| {
-                queue
-                    .upgrade()
-                    .is_some_and(|queue| queue.push(Arc::clone(&event)))
-            });
-            state.remember(event);
+            for sink in &state.sinks {
+                sink.deliver(burst);
+            }
+            for event in burst {
+                state.queues.retain(|queue| {
+                    queue
+                        .upgrade()
+                        .is_some_and(|queue| queue.push(Arc::clone(event)))
+                });
+                state.remember(Arc::clone(event));
+            }
         }
     }
 

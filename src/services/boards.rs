@@ -2,16 +2,13 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::{board_sessions, boards, private_boards, sessions};
+use entities::{boards, private_boards, sessions};
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::{
-    Order,
-    sea_query::{Condition, Expr, ExprTrait, IntoCondition, OnConflict, Query},
-};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict, Query};
 use serde_json::{Value, json};
 
 use super::{
-    board_members,
+    board_members, links,
     records::Records,
     rules::{Change, Rules, Scope},
     shapes::objects,
@@ -23,7 +20,7 @@ use crate::{
         BoxFuture, Record, access::AccessChange, event::Draft, identity::Identity, scope::Audience,
     },
     error::{Error, Result},
-    store::{columns::Column, lane::Work, table::Table, transaction::Reader},
+    store::{lane::Work, table::Table, transaction::Reader},
 };
 
 /// Where `sessions` stands on the wire, when all fields before it are there.
@@ -52,7 +49,6 @@ const VISIBILITIES: [&str; 2] = ["public", PRIVATE];
 const PRIVATE: &str = "private";
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<boards::Entity>("board_id"));
-static LINKS: LazyLock<Table> = LazyLock::new(|| Table::of::<board_sessions::Entity>("session_id"));
 
 struct Boards;
 
@@ -131,7 +127,7 @@ impl Rules for Boards {
                 _ => {}
             }
             if let Some(sessions) = given.get("sessions").filter(|_| change != Change::Removed) {
-                replace_sessions(id, sessions, work).await?;
+                links::replace(id, sessions, work).await?;
             }
             Ok(Vec::new())
         }
@@ -244,8 +240,7 @@ async fn keep_private(board: &str, private: bool, work: &mut Work<'_>) -> Result
 
 /// Refuses to remove a private board with sessions on it: on no board, everybody would see them.
 async fn refuse_sessions(board: &str, work: &mut Work<'_>) -> Result<()> {
-    let of_board = Expr::col(board_sessions::Column::BoardId).eq(board);
-    if links(work.tx, of_board).await?.is_empty() {
+    if links::on_boards(work.tx, &[board]).await?.is_empty() {
         return Ok(());
     }
     Err(Error::conflict(
@@ -279,7 +274,7 @@ pub async fn seed(work: &mut Work<'_>) -> Result<()> {
 /// If the database fails.
 pub async fn add_beside(other: &str, session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
-    for (board, _) in links(work.tx, of_session(other)).await? {
+    for (board, _) in links::of_sessions(work.tx, &[other]).await? {
         drafts.push(add_session(&board, session, work).await?);
     }
     Ok(drafts)
@@ -291,7 +286,7 @@ pub async fn add_beside(other: &str, session: &str, work: &mut Work<'_>) -> Resu
 /// `BadRequest` if there is no such board.
 pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Result<Draft> {
     visibility::check_board(board, work).await?;
-    link(board, &[session], work).await?;
+    links::add(board, &[session], work).await?;
     patched(board, work).await
 }
 
@@ -300,58 +295,11 @@ pub async fn add_session(board: &str, session: &str, work: &mut Work<'_>) -> Res
 /// # Errors
 /// If the database fails.
 pub async fn forget_session(session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
-    let links = links(work.tx, of_session(session)).await?;
-    if links.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut delete = Query::delete();
-    delete
-        .from_table(board_sessions::Entity)
-        .and_where(of_session(session));
-    work.tx.execute(work.tx.backend().build(&delete)).await?;
     let mut drafts = Vec::new();
-    for (board, _) in links {
+    for board in links::forget(session, work).await? {
         drafts.push(patched(&board, work).await?);
     }
     Ok(drafts)
-}
-
-async fn replace_sessions(board: &str, sessions: &Value, work: &mut Work<'_>) -> Result<()> {
-    let refused = || Error::bad_request("`sessions` must be a list of session ids");
-    let ids = sessions.as_array().ok_or_else(refused)?;
-    let ids = ids
-        .iter()
-        .map(|id| id.as_str().ok_or_else(refused))
-        .collect::<Result<Vec<_>>>()?;
-    let mut delete = Query::delete();
-    delete
-        .from_table(board_sessions::Entity)
-        .and_where(Expr::col(board_sessions::Column::BoardId).eq(board));
-    work.tx.execute(work.tx.backend().build(&delete)).await?;
-    link(board, &ids, work).await
-}
-
-/// Adds sessions at a board's end, those that it lacks.
-async fn link(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()> {
-    let of_board = Expr::col(board_sessions::Column::BoardId)
-        .eq(board)
-        .into_condition();
-    let end = LINKS.next(work.tx, "position", of_board).await?;
-    for (session, position) in sessions.iter().zip(end..) {
-        visibility::check_session(session, work).await?;
-        let mut insert = Query::insert();
-        insert
-            .into_table(board_sessions::Entity)
-            .columns([
-                board_sessions::Column::BoardId,
-                board_sessions::Column::SessionId,
-                board_sessions::Column::Position,
-            ])
-            .values_panic([board.into(), (*session).into(), position.into()])
-            .on_conflict(OnConflict::new().do_nothing().to_owned());
-        work.tx.execute(work.tx.backend().build(&insert)).await?;
-    }
-    Ok(())
 }
 
 /// The event that tells everybody what a board holds now.
@@ -370,11 +318,9 @@ async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
     let ids: Vec<_> = boards
         .iter()
         .filter_map(|board| text(board, "board_id"))
-        .map(str::to_owned)
         .collect();
     let mut sessions: HashMap<String, Vec<Value>> = HashMap::new();
-    for (board, session) in links(db, Expr::col(board_sessions::Column::BoardId).is_in(ids)).await?
-    {
+    for (board, session) in links::on_boards(db, &ids).await? {
         sessions
             .entry(board)
             .or_default()
@@ -391,27 +337,4 @@ async fn render(db: &mut dyn Reader, boards: &mut [Record]) -> Result<()> {
         board.shift_insert(place, "sessions".to_owned(), Value::Array(held));
     }
     Ok(())
-}
-
-fn of_session(session: &str) -> Expr {
-    Expr::col(board_sessions::Column::SessionId).eq(session)
-}
-
-/// Pairs of board and session, in the boards' order.
-async fn links(db: &mut dyn Reader, condition: Expr) -> Result<Vec<(String, String)>> {
-    let columns = Column::all::<board_sessions::Entity>();
-    let mut select = Query::select();
-    select
-        .columns(columns.iter().map(Column::iden))
-        .from(board_sessions::Entity)
-        .and_where(condition)
-        .order_by(board_sessions::Column::Position, Order::Asc);
-    let rows = db.select(&select, &columns).await?;
-    let pair = |row: &Record| {
-        Some((
-            text(row, "board_id")?.to_owned(),
-            text(row, "session_id")?.to_owned(),
-        ))
-    };
-    Ok(rows.iter().filter_map(pair).collect())
 }

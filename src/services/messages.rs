@@ -1,10 +1,8 @@
 //! `messages`: what was said in a session, ordered by `index`.
 
-use std::sync::LazyLock;
-
 use entities::messages;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition};
+use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,7 +14,7 @@ use super::{
 use crate::{
     core::{BoxFuture, Record, call::Method, identity::Identity},
     error::{Error, Result},
-    store::{lane::Work, table::Table, transaction::Reader},
+    store::{lane::Work, numbering::Numbering, transaction::Reader},
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
@@ -37,7 +35,8 @@ pub fn service() -> Records {
         .build()
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<messages::Entity>("message_id"));
+/// Messages are numbered in their session.
+static INDEX: Numbering = Numbering::new("messages", "index", "session_id");
 
 struct Messages;
 
@@ -62,10 +61,7 @@ impl Rules for Messages {
             fill(message, "content", || json!(""));
             fill(message, "content_preview", || json!(""));
             if message.get("index").is_none_or(Value::is_null) {
-                let of_session = Expr::col(messages::Column::SessionId)
-                    .eq(session)
-                    .into_condition();
-                let next = TABLE.next(work.tx, "index", of_session).await?;
+                let next = INDEX.next(work.tx, &session).await?;
                 message.insert("index".to_owned(), json!(next));
             }
             check(message)

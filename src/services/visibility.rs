@@ -6,9 +6,8 @@ use std::collections::HashMap;
 
 use entities::{board_members, board_sessions, private_boards};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
-use serde_json::Value;
 
-use super::{rules::Scope, values::text};
+use super::{links, rules::Scope, values::text};
 use crate::{
     core::{
         Record,
@@ -141,19 +140,9 @@ pub async fn follow_boards(
         .filter_map(|record| text(record, "session_id"))
         .collect();
     ids.dedup();
-    let columns = Column::all::<board_sessions::Entity>();
-    let mut select = Query::select();
-    select
-        .columns(columns.iter().map(Column::iden))
-        .from(board_sessions::Entity)
-        .and_where(Expr::col(board_sessions::Column::SessionId).is_in(ids));
     let mut boards: HashMap<String, Vec<String>> = HashMap::new();
-    for mut link in db.select(&select, &columns).await? {
-        if let (Some(Value::String(session)), Some(Value::String(board))) =
-            (link.remove("session_id"), link.remove("board_id"))
-        {
-            boards.entry(session).or_default().push(board);
-        }
+    for (board, session) in links::of_sessions(db, &ids).await? {
+        boards.entry(session).or_default().push(board);
     }
     for (record, scope) in records.iter().zip(&mut scopes) {
         let boards = text(record, "session_id").and_then(|session| boards.get(session));

@@ -136,7 +136,7 @@ impl Engine {
             }
         };
         match transacted {
-            Ok(events) => self.publish(events),
+            Ok(events) => self.publish(&events),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(tracing::field::display);
                 tracing::error!(%error, cause, "a batch of writes was not committed");
@@ -149,7 +149,7 @@ impl Engine {
         outcomes
     }
 
-    fn publish(&mut self, events: Vec<Arc<Event>>) {
+    fn publish(&mut self, events: &[Arc<Event>]) {
         if let Some(last) = events.last() {
             self.head = last.seq;
             self.hub.publish(events);
@@ -208,7 +208,7 @@ impl Engine {
             if missed.is_empty() {
                 self.head = head;
             }
-            self.publish(missed);
+            self.publish(&missed);
         }
         self.doubt = false;
         let events = fill(&mut tx, jobs, head, now, &self.clock, outcomes).await?;

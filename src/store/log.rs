@@ -1,6 +1,6 @@
 //! The log's rows: appended by the write lane only, read by whoever replays.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use entities::{events, log_head};
 use sea_orm::{
@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     columns::{Column, Kind},
     pool::Pool,
-    transaction::{Reader, Transaction},
+    transaction::{Reader, Spelled, Transaction},
 };
 use crate::{
     core::{
@@ -32,12 +32,11 @@ const PAGE_BYTES: i64 = 4 << 20;
 /// Rows in one of PostgreSQL's statements.
 const ROWS: usize = 500;
 
-/// SQLite's insert of one row, spelled once.
-static SQLITE_ROW: LazyLock<String> = LazyLock::new(|| {
-    let mut row = insert();
-    row.values_panic([const { SqlValue::String(None) }; 12].map(Expr::value));
-    DbBackend::Sqlite.build(&row).sql
-});
+/// The insert of one row.
+static ROW: Spelled = Spelled::new();
+
+/// The update of the newest event's place.
+static HEAD: Spelled = Spelled::new();
 
 /// Writes events and moves the head.
 pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<()> {
@@ -47,8 +46,13 @@ pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<(
     let backend = tx.backend();
     if backend == DbBackend::Sqlite {
         // A prepared row runs faster than a long statement is parsed.
+        let sql = ROW.text(backend, || {
+            let mut row = insert();
+            row.values_panic([const { SqlValue::String(None) }; 12].map(Expr::value));
+            row
+        });
         for event in events {
-            tx.run(&SQLITE_ROW, row(event)?.into()).await?;
+            tx.run(sql, row(event)?.into()).await?;
         }
     } else {
         // PostgreSQL counts round trips.
@@ -60,10 +64,13 @@ pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<(
             tx.execute(backend.build(&insert)).await?;
         }
     }
-    let mut head = Query::update();
-    head.table(log_head::Entity)
-        .value(log_head::Column::Seq, last.seq.0);
-    tx.execute(backend.build(&head)).await.map(drop)
+    let head = HEAD.text(backend, || {
+        let mut head = Query::update();
+        head.table(log_head::Entity)
+            .value(log_head::Column::Seq, last.seq.0);
+        head
+    });
+    tx.run(head, vec![last.seq.0.into()]).await.map(drop)
 }
 
 /// Takes the head for this transaction, so that commit order is `seq` order with any number of nodes.

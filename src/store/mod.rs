@@ -12,6 +12,7 @@ pub mod engine;
 pub mod fields;
 pub mod lane;
 pub mod log;
+pub mod numbering;
 pub mod pool;
 pub mod postgres;
 pub mod query;

@@ -1,17 +1,17 @@
 //! One table's rows as records: select, insert, change, delete.
 
-use std::sync::OnceLock;
-
 use sea_orm::{
     DbBackend, EntityName, EntityTrait, Order, Value as SqlValue,
-    sea_query::{Alias, Condition, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
+    sea_query::{
+        Alias, Condition, Expr, ExprTrait, Func, InsertStatement, Query as Sql, SelectStatement,
+    },
 };
 use serde_json::Value;
 
 use super::{
     columns::{Column, Kind},
     query::Query,
-    transaction::{Reader, Transaction},
+    transaction::{Reader, Spelled, Transaction},
 };
 use crate::{
     core::Record,
@@ -26,7 +26,7 @@ pub struct Table {
     /// What orders records where no `$sort` does.
     natural: Option<Column>,
     /// The insert of a whole row, spelled once.
-    insert: OnceLock<String>,
+    insert: Spelled,
 }
 
 impl Table {
@@ -43,7 +43,7 @@ impl Table {
             columns,
             id,
             natural: None,
-            insert: OnceLock::new(),
+            insert: Spelled::new(),
         }
     }
 
@@ -195,31 +195,6 @@ impl Table {
         )))
     }
 
-    /// The number after the largest in a column of the records that match; 0 if there is none.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn next(
-        &self,
-        db: &mut dyn Reader,
-        column: &str,
-        condition: Condition,
-    ) -> Result<i64> {
-        let mut select = Sql::select();
-        select
-            .expr(Func::max(Expr::col(Alias::new(column))))
-            .from(self.table())
-            .cond_where(condition);
-        let last = Column {
-            name: "last",
-            kind: Kind::Integer,
-            nullable: true,
-        };
-        let rows = db.select(&select, std::slice::from_ref(&last)).await?;
-        let last = rows.first().and_then(|row| row.get("last")?.as_i64());
-        Ok(last.map_or(0, |last| last.saturating_add(1)))
-    }
-
     /// Inserts a record and returns it with every column.
     ///
     /// # Errors
@@ -237,8 +212,7 @@ impl Table {
             stored.insert(column.name.to_owned(), column.loaded(value, &bound));
             values.push(bound);
         }
-        let backend = tx.backend();
-        let sql = self.insert.get_or_init(|| self.insert_sql(backend));
+        let sql = self.insert.text(tx.backend(), || self.insert_row());
         tx.run(sql, values).await?;
         Ok(stored)
     }
@@ -317,13 +291,13 @@ impl Table {
             .ok_or_else(|| Error::general("The database stored a record without telling its id"))
     }
 
-    fn insert_sql(&self, backend: DbBackend) -> String {
+    fn insert_row(&self) -> InsertStatement {
         let mut insert = Sql::insert();
         insert
             .into_table(self.table())
             .columns(self.columns.iter().map(Column::iden))
             .values_panic(self.columns.iter().map(|column| Expr::value(column.null())));
-        backend.build(&insert).sql
+        insert
     }
 
     fn select(&self, condition: Condition) -> SelectStatement {

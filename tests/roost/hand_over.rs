@@ -111,14 +111,14 @@ impl World {
 
     fn publish(&mut self) {
         let events = self.log.0.lock().expect("the log");
-        let fresh = events
+        let fresh: Vec<_> = events
             .iter()
             .filter(|event| event.seq.0 > self.published)
             .cloned()
             .collect();
         drop(events);
         self.published = self.committed;
-        self.story.hub.publish(fresh);
+        self.story.hub.publish(&fresh);
     }
 
     /// Rows that are published may go; the newest never does.

@@ -18,17 +18,17 @@ use socketioxide::{
 };
 use socketioxide_core::Value as Packet;
 use tokio::sync::{Notify, Semaphore};
-use tokio_util::task::TaskTracker;
 
 use super::{
     attachments,
     login::SocketLogin,
+    peers::Peers,
     request::Request,
     rest::headers,
-    rooms::{Adapter, PAUSE, Peers, is_full, when_there_is_room},
+    rooms::{Adapter, PAUSE, is_full, when_there_is_room},
+    sockets::Server,
 };
 use crate::{
-    App,
     core::{
         Record,
         call::{Answer, Caller},
@@ -53,10 +53,7 @@ type Socket = Arc<IoSocket<Adapter>>;
 pub(super) struct Calls(Arc<State>);
 
 struct State {
-    app: Arc<App>,
-    peers: Arc<Peers>,
-    /// Holds a token while calls are being answered.
-    answering: TaskTracker,
+    server: Arc<Server>,
     login: Arc<SocketLogin>,
     /// Where the client is.
     address: Option<IpAddr>,
@@ -90,16 +87,12 @@ impl Waiting {
 impl Calls {
     /// An empty queue for a socket's calls.
     pub(super) fn new(
-        app: Arc<App>,
-        peers: Arc<Peers>,
-        answering: TaskTracker,
+        server: Arc<Server>,
         login: Arc<SocketLogin>,
         address: Option<IpAddr>,
     ) -> Self {
         Self(Arc::new(State {
-            app,
-            peers,
-            answering,
+            server,
             login,
             address,
             headers: OnceLock::new(),
@@ -124,7 +117,7 @@ impl MessageHandler<Adapter, ()> for Calls {
             ),
             Packet::Bytes(_) => reply.at_once(
                 &Error::bad_request("A call is text, with bytes beside it at most"),
-                &self.0.peers,
+                &self.0.server.peers,
             ),
         }
     }
@@ -133,14 +126,14 @@ impl MessageHandler<Adapter, ()> for Calls {
 impl State {
     fn push(&self, this: &Arc<Self>, waiting: Waiting) {
         let size = waiting.size();
-        let budget = 4 * self.app.config.max_message as usize;
+        let budget = 4 * self.server.app.config.max_message as usize;
         let mut inbox = self.lock();
         if inbox.waiting.len() >= WAITING || inbox.bytes + size > budget {
             drop(inbox);
             let refused = Error::too_many_requests(
                 "Too many calls wait on this connection; wait for answers first",
             );
-            return waiting.reply.at_once(&refused, &self.peers);
+            return waiting.reply.at_once(&refused, &self.server.peers);
         }
         inbox.bytes += size;
         inbox.waiting.push_back(waiting);
@@ -150,8 +143,8 @@ impl State {
         } else {
             inbox.draining = true;
             drop(inbox);
-            let (this, answering) = (Arc::clone(this), self.answering.token());
-            self.app.tasks.spawn(async move {
+            let (this, answering) = (Arc::clone(this), self.server.answering.token());
+            self.server.app.tasks.spawn(async move {
                 this.drain().await;
                 drop(answering);
             });
@@ -207,9 +200,9 @@ impl State {
             attachments,
             reply,
         } = waiting;
-        let budget = self.app.config.max_message as usize;
+        let budget = self.server.app.config.max_message as usize;
         // Who takes no answers gets no more of them made.
-        while !self.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
+        while !self.server.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
             tokio::time::sleep(PAUSE).await;
         }
         let caller = self.caller(&reply.socket);
@@ -217,7 +210,7 @@ impl State {
         // Whatever kind of call it was, the next one may start now.
         turn.pass();
         let bytes = outcome.as_ref().map_or(0, Outgoing::size);
-        self.peers.answered(reply.socket.id, bytes);
+        self.server.peers.answered(reply.socket.id, bytes);
         when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
     }
 
@@ -240,13 +233,13 @@ impl State {
         caller: Caller,
         turn: Turn,
     ) -> Result<Outgoing> {
-        if self.app.stopping.is_cancelled() {
+        if self.server.app.stopping.is_cancelled() {
             return Err(Error::unavailable(
                 "The daemon is stopping; nothing was stored",
             ));
         }
         let request = Request::read(text)?;
-        let (entry, mut call) = request.resolve(&self.app, caller, turn)?;
+        let (entry, mut call) = request.resolve(&self.server.app, caller, turn)?;
         if !attachments.is_empty() && !entry.takes_bytes() {
             return Err(Error::bad_request(
                 "This service takes no binary attachments",
@@ -258,7 +251,12 @@ impl State {
         } else {
             None
         };
-        let answer = self.app.services.run(entry, call, &self.app.store).await?;
+        let answer = self
+            .server
+            .app
+            .services
+            .run(entry, call, &self.server.app.store)
+            .await?;
         drop(reading);
         if !answer.attachments.is_empty() {
             return Ok(Outgoing::Bytes(answer));

@@ -1,24 +1,31 @@
 //! Events on their way to Socket.IO clients: `"<path> <event>"`, the record, and a stamp for those
 //! who asked for stamps.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
 
-use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use socketioxide::{SocketIo, operators::BroadcastOperators};
+use socketioxide::socket::Sid;
 
-use super::rooms::{Adapter, EVERYBODY, Peers, STAMPED};
+use super::{
+    peers::Peers,
+    rooms::{Broadcast, EVERYBODY, STAMPED},
+};
 use crate::core::{
-    access::AccessChange,
-    event::Event,
+    access::{Access, AccessChange},
+    event::{Event, View},
     hub::{Hub, Sink},
     stamp::LogId,
 };
 
-/// Emits to rooms, in `seq` order, without waiting in between, so that bursts coalesce.
+/// Events that one socket is given before the next one's turn; far fewer than its queue holds.
+const BURST: usize = 64;
+
+/// Sends to rooms, in `seq` order, without waiting in between, so that bursts coalesce.
 pub(super) struct Emission {
-    pub(super) io: SocketIo<Adapter>,
     pub(super) peers: Arc<Peers>,
     /// Holds this sink.
     pub(super) hub: Weak<Hub>,
@@ -53,40 +60,54 @@ impl<'a> Frame<'a> {
 }
 
 impl Sink for Emission {
-    fn deliver(&self, event: &Arc<Event>) {
+    fn deliver(&self, events: &[Arc<Event>]) {
         // Gone when the daemon stops.
-        let (Some(everybody), Some(hub)) = (self.io.of("/"), self.hub.upgrade()) else {
+        let (Some(rooms), Some(hub)) = (self.peers.rooms(), self.hub.upgrade()) else {
             return;
         };
         let access = hub.access();
-        if event.access.iter().any(AccessChange::ends_logins) {
+        let ends_logins = |event: &Arc<Event>| event.access.iter().any(AccessChange::ends_logins);
+        if events.iter().any(ends_logins) {
             self.peers.end_logins();
         }
-        if let [view] = event.views.as_slice()
-            && view.audience.is_everyone(access)
-        {
-            return self.emit(&everybody, &Frame::new(event, &view.data, &self.log));
+        for burst in events.chunk_by(|event, next| public(event, access) && public(next, access)) {
+            match burst {
+                [event] if !public(event, access) => self.send_views(&*rooms, event, access),
+                _ => {
+                    for burst in burst.chunks(BURST) {
+                        let frames = burst.iter().map(|event| self.frame(event, &event.views[0]));
+                        self.send(&*rooms, &frames.collect::<Vec<_>>(), None);
+                    }
+                }
+            }
         }
-        // Each form goes to those whose first it is.
-        for (view, sids) in self.peers.by_view(event, access) {
-            self.peers.only(Some(sids));
-            self.emit(&everybody, &Frame::new(event, &view.data, &self.log));
-        }
-        self.peers.only(None);
     }
 }
 
+/// Whether everybody who is let in receives the event, all in the same form.
+fn public(event: &Event, access: &Access) -> bool {
+    matches!(event.views.as_slice(), [view] if view.audience.is_everyone(access))
+}
+
 impl Emission {
-    fn emit(&self, everybody: &BroadcastOperators<Adapter>, frame: &Frame<'_>) {
-        // The adapter never waits and tells nothing that it has not dealt with.
-        if self.peers.anybody(true) {
-            let arguments = (frame.data, &frame.stamp);
-            let stamped = everybody.clone().to(STAMPED);
-            drop(stamped.emit(&frame.name, &arguments).now_or_never());
+    fn frame<'e>(&self, event: &Event, view: &'e View) -> Frame<'e> {
+        Frame::new(event, &view.data, &self.log)
+    }
+
+    /// Sends each form of an event to those whose first it is.
+    fn send_views(&self, rooms: &dyn Broadcast, event: &Event, access: &Access) {
+        for (view, sids) in self.peers.by_view(event, access) {
+            self.send(rooms, &[self.frame(event, view)], Some(&sids));
         }
-        if self.peers.anybody(false) {
-            let plain = everybody.clone().to(EVERYBODY);
-            drop(plain.emit(&frame.name, frame.data).now_or_never());
+    }
+
+    /// Sends events to all, or to these; a socket gets them one behind the other, so that they leave
+    /// together.
+    fn send(&self, rooms: &dyn Broadcast, frames: &[Frame<'_>], only: Option<&HashSet<Sid>>) {
+        for (room, stamps) in [(STAMPED, true), (EVERYBODY, false)] {
+            if self.peers.anybody(stamps) {
+                rooms.send(room, frames, stamps, only);
+            }
         }
     }
 }

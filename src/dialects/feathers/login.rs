@@ -5,29 +5,26 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use socketioxide::{SocketIo, socket::Sid};
+use socketioxide::socket::Sid;
 
 use super::{
     resume::resume,
-    rooms::{Adapter, EVERYBODY, STAMPED, Socket},
+    rooms::{EVERYBODY, STAMPED, Socket},
+    sockets::Server,
 };
-use crate::{
-    App,
-    core::{
-        identity::Identity,
-        login::{LoggedIn, Login},
-        stamp::Since,
-    },
+use crate::core::{
+    identity::Identity,
+    login::{LoggedIn, Login},
+    stamp::Since,
 };
 
 /// A socket's login.
 pub(super) struct SocketLogin {
-    app: Arc<App>,
-    io: SocketIo<Adapter>,
+    server: Arc<Server>,
     /// Which socket.
     pub(super) sid: Sid,
     /// Whether the client asked for stamps.
-    stamps: bool,
+    pub(super) stamps: bool,
     /// Guards what changes with each login.
     state: Mutex<State>,
 }
@@ -43,16 +40,14 @@ struct State {
 impl SocketLogin {
     /// The login of a socket that asked to start somewhere, or for no stamps.
     pub(super) fn new(
-        app: &Arc<App>,
-        io: SocketIo<Adapter>,
+        server: &Arc<Server>,
         sid: Sid,
         since: Option<Since>,
         login: Option<LoggedIn>,
     ) -> Arc<Self> {
         let stamps = since.is_some();
         Arc::new(Self {
-            app: Arc::clone(app),
-            io,
+            server: Arc::clone(server),
             sid,
             stamps,
             state: Mutex::new(State {
@@ -65,17 +60,17 @@ impl SocketLogin {
 
     /// Who calls are from, and who listens.
     pub(super) fn identity(&self) -> Identity {
-        let access = self.app.store.story().hub.access();
+        let access = self.server.app.store.story().hub.access();
         match self.login() {
             Some(login) => access.current(&login.identity),
-            None => self.app.services.door.stranger(),
+            None => self.server.app.services.door.stranger(),
         }
     }
 
     /// Whether the login's time is over, or its user gone.
     pub(super) fn has_ended(&self) -> bool {
         let state = self.lock();
-        let access = self.app.store.story().hub.access();
+        let access = self.server.app.store.story().hub.access();
         let is_gone = |login: &LoggedIn| access.current(&login.identity) == Identity::Nobody;
         let login = state.login.as_ref();
         login.is_some_and(|login| !self.is_good(login) || is_gone(login))
@@ -84,7 +79,7 @@ impl SocketLogin {
     /// Ends the login. Where one is required the client hears nothing more; else it is a stranger
     /// again, who hears everything.
     pub(super) fn end(&self) {
-        if self.app.services.door.settings.required {
+        if self.server.app.services.door.settings.required {
             self.log_out();
         } else {
             self.lock().login = None;
@@ -104,8 +99,9 @@ impl SocketLogin {
                 return;
             }
             Some(since @ (Since::Start | Since::After(..))) => {
-                let (app, login) = (Arc::clone(&self.app), Arc::clone(self));
-                self.app
+                let (app, login) = (Arc::clone(&self.server.app), Arc::clone(self));
+                self.server
+                    .app
                     .tasks
                     .spawn(resume(app, socket.clone(), login, since));
             }
@@ -130,12 +126,12 @@ impl SocketLogin {
     fn identity_of(&self, state: &State) -> Identity {
         match state.login.as_ref().filter(|login| self.is_good(login)) {
             Some(login) => login.identity.clone(),
-            None => self.app.services.door.stranger(),
+            None => self.server.app.services.door.stranger(),
         }
     }
 
     fn is_good(&self, login: &LoggedIn) -> bool {
-        let now = self.app.store.clock().now();
+        let now = self.server.app.store.clock().now();
         login.ends.is_none_or(|ends| ends > now)
     }
 
@@ -152,7 +148,7 @@ impl Login for SocketLogin {
 
     fn log_in(self: Arc<Self>, login: LoggedIn) {
         self.lock().login = Some(login);
-        if let Some(socket) = self.io.get_socket(self.sid) {
+        if let Some(socket) = self.server.io.get_socket(self.sid) {
             self.listen(&socket, true);
         }
     }
@@ -161,7 +157,7 @@ impl Login for SocketLogin {
         let mut state = self.lock();
         state.login = None;
         state.hears = false;
-        if let Some(socket) = self.io.get_socket(self.sid) {
+        if let Some(socket) = self.server.io.get_socket(self.sid) {
             socket.leave_all();
         }
     }

@@ -7,6 +7,7 @@ mod calls;
 mod cors;
 mod events;
 mod login;
+mod peers;
 mod query_string;
 mod refusals;
 mod request;

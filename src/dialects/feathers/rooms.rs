@@ -4,15 +4,7 @@
 //! socket it was. This adapter keeps the library's rooms and sends to their sockets one by one, so
 //! the answer to each send belongs to a socket (docs/decisions/0004).
 
-use std::{
-    collections::{HashMap, HashSet},
-    convert::Infallible,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use socketioxide::{
     SendError, SocketError,
@@ -26,14 +18,10 @@ use socketioxide_core::{
         errors::BroadcastError,
     },
     packet::Packet,
+    parser::Parse,
 };
 
-use super::login::SocketLogin;
-use crate::core::{
-    access::Access,
-    connection::Connection,
-    event::{Event, View},
-};
+use super::{events::Frame, peers::Peers};
 
 /// The adapter that this dialect's sockets use.
 pub(super) type Adapter = Rooms<Emitter>;
@@ -67,6 +55,7 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
     }
 
     fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
+        self.peers.are_in(&self);
         on_success();
     }
 
@@ -75,22 +64,8 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
         packet: Packet,
         options: BroadcastOptions,
     ) -> Result<(), BroadcastError> {
-        let only = self.peers.meant();
-        let is_meant = |sid: &Sid| only.as_ref().is_none_or(|only| only.contains(sid));
-        for sid in self.local.sockets(options).into_iter().filter(is_meant) {
-            if let Err(errors) = self
-                .local
-                .broadcast(packet.clone(), BroadcastOptions::new(sid))
-            {
-                // A closed socket is on its way out by itself.
-                if errors
-                    .iter()
-                    .any(|error| matches!(error, SocketError::InternalChannelFull))
-                {
-                    self.local.del_all(sid);
-                    self.peers.cut_off(sid);
-                }
-            }
+        for sid in self.local.sockets(options) {
+            self.give(sid, std::slice::from_ref(&packet));
         }
         Ok(())
     }
@@ -111,181 +86,62 @@ impl<E: SocketEmitter> CoreAdapter<E> for Rooms<E> {
 
 impl<E> DefinedAdapter for Rooms<E> {}
 
-/// The connections behind the sockets, so that one which fell behind can be ended or held back.
-#[derive(Default)]
-pub(super) struct Peers {
-    /// Guards what is known of each socket.
-    known: Mutex<Known>,
-    /// Those whom the broadcast that is being made is for; everybody in its rooms if nobody is named.
-    /// Written and read by who publishes.
-    only: Mutex<Option<HashSet<Sid>>>,
-    /// How many sockets get no stamps, and how many do.
-    plain: AtomicUsize,
-    stamped: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Known {
-    peers: HashMap<Sid, Peer>,
-    /// WebSockets of clients that moved to them before they connected to a namespace.
-    early: HashMap<Sid, Connection>,
-}
-
-struct Peer {
-    /// The WebSocket; none while the client polls.
-    connection: Option<Connection>,
-    /// Whether it gets stamps.
-    stamps: bool,
-    /// Cut off while polling: its next request is refused.
-    refused: bool,
-    /// Bytes of answers since the peer was last seen to take what there was.
-    unsent: usize,
-    login: Weak<SocketLogin>,
-}
-
-impl Peers {
-    /// Notes a socket, its WebSocket if it has one, and whether it gets stamps.
-    pub(super) fn add(&self, sid: Sid, connection: Option<Connection>, stamps: bool) {
-        self.count(stamps).fetch_add(1, Ordering::Relaxed);
-        let mut known = self.lock();
-        let connection = connection.or_else(|| known.early.remove(&sid));
-        let peer = Peer {
-            connection,
-            stamps,
-            refused: false,
-            unsent: 0,
-            login: Weak::new(),
-        };
-        known.peers.insert(sid, peer);
-    }
-
-    /// Notes where a socket's login is.
-    pub(super) fn knows(&self, sid: Sid, login: &Arc<SocketLogin>) {
-        if let Some(peer) = self.lock().peers.get_mut(&sid) {
-            peer.login = Arc::downgrade(login);
-        }
-    }
-
-    /// Ends the logins whose time is over, or whose user is gone.
-    pub(super) fn end_logins(&self) {
-        for login in self.logins() {
-            if login.has_ended() {
-                login.end();
+impl<E: SocketEmitter> Rooms<E> {
+    /// Puts packets into a socket's queue, or cuts it off if they do not fit.
+    fn give(&self, sid: Sid, packets: &[Packet]) {
+        for packet in packets {
+            let alone = BroadcastOptions::new(sid);
+            let sent = self.local.broadcast(packet.clone(), alone);
+            // A closed socket is on its way out by itself.
+            let full = |error: &SocketError| matches!(error, SocketError::InternalChannelFull);
+            if sent.is_err_and(|errors| errors.iter().any(full)) {
+                self.local.del_all(sid);
+                self.peers.cut_off(sid);
+                return;
             }
         }
     }
+}
 
-    /// Every socket's login.
-    fn logins(&self) -> Vec<Arc<SocketLogin>> {
-        let known = self.lock();
-        let logins = known.peers.values().map(|peer| peer.login.upgrade());
-        logins.flatten().collect()
-    }
-
-    /// The sockets that get each form of an event.
-    pub(super) fn by_view<'e>(
+/// Sends events to a room's sockets.
+pub(super) trait Broadcast: Send + Sync {
+    /// Sends frames, with or without their stamps, to a room's sockets, or to those of them that are
+    /// named; each gets all of them before the next one's turn.
+    fn send(
         &self,
-        event: &'e Event,
-        access: &Access,
-    ) -> Vec<(&'e View, HashSet<Sid>)> {
-        let mut views: Vec<_> = event
-            .views
-            .iter()
-            .map(|view| (view, HashSet::new()))
-            .collect();
-        for login in self.logins() {
-            let identity = login.identity();
-            let mut views = views.iter_mut();
-            if let Some((_, sids)) = views.find(|(view, _)| view.audience.admits(&identity, access))
-            {
-                sids.insert(login.sid);
-            }
-        }
-        views
-    }
+        room: &'static str,
+        frames: &[Frame<'_>],
+        stamps: bool,
+        only: Option<&HashSet<Sid>>,
+    );
+}
 
-    /// Says whom the next broadcasts are for.
-    pub(super) fn only(&self, sids: Option<HashSet<Sid>>) {
-        *self.meant() = sids;
-    }
-
-    fn meant(&self) -> MutexGuard<'_, Option<HashSet<Sid>>> {
-        self.only.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether anybody listens with stamps, or without.
-    pub(super) fn anybody(&self, stamps: bool) -> bool {
-        self.count(stamps).load(Ordering::Relaxed) > 0
-    }
-
-    /// Notes that a polling client moves to a WebSocket, maybe before it is added.
-    pub(super) fn upgraded(&self, sid: Sid, connection: Connection) {
-        let mut known = self.lock();
-        if let Some(peer) = known.peers.get_mut(&sid) {
-            peer.connection = Some(connection);
-        } else {
-            known.early.retain(|_, connection| !connection.closed());
-            known.early.insert(sid, connection);
-        }
-    }
-
-    /// Notes that a polling client fetches what there is for it; whether the socket was cut off.
-    pub(super) fn polled(&self, sid: Sid) -> bool {
-        self.lock().peers.get_mut(&sid).is_some_and(|peer| {
-            peer.unsent = 0;
-            peer.refused
-        })
-    }
-
-    /// Notes an answer on its way.
-    pub(super) fn answered(&self, sid: Sid, bytes: usize) {
-        if let Some(peer) = self.lock().peers.get_mut(&sid) {
-            peer.unsent += bytes;
-        }
-    }
-
-    /// Whether a socket takes its answers: another call of it may start.
-    pub(super) fn keeps_up(&self, sid: Sid, budget: usize) -> bool {
-        let mut known = self.lock();
-        let Some(peer) = known.peers.get_mut(&sid) else {
-            return true;
+impl<E: SocketEmitter> Broadcast for Rooms<E> {
+    fn send(
+        &self,
+        room: &'static str,
+        frames: &[Frame<'_>],
+        stamps: bool,
+        only: Option<&HashSet<Sid>>,
+    ) {
+        let parser = self.local.parser();
+        let packet = |frame: &Frame<'_>| {
+            let value = if stamps {
+                parser.encode_value(&(frame.data, &frame.stamp), Some(&frame.name))
+            } else {
+                parser.encode_value(frame.data, Some(&frame.name))
+            };
+            // Text that was JSON before.
+            Some(Packet::event(self.local.path().clone(), value.ok()?))
         };
-        if peer.unsent > budget
-            && peer
-                .connection
-                .as_ref()
-                .is_some_and(Connection::takes_bytes)
-        {
-            peer.unsent = 0;
-        }
-        peer.unsent <= budget
-    }
-
-    /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
-    pub(super) fn cut_off(&self, sid: Sid) {
-        metrics::counter!("roost_socketio_overflows_total").increment(1);
-        tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
-        if let Some(peer) = self.lock().peers.get_mut(&sid) {
-            peer.refused = true;
-            if let Some(connection) = &peer.connection {
-                connection.abort();
+        let packets: Vec<Packet> = frames.iter().filter_map(packet).collect();
+        let mut options = BroadcastOptions::default();
+        options.rooms.push(room.into());
+        for sid in self.local.sockets(options) {
+            if only.is_none_or(|only| only.contains(&sid)) {
+                self.give(sid, &packets);
             }
         }
-    }
-
-    /// Forgets a socket that is gone.
-    pub(super) fn remove(&self, sid: Sid) {
-        if let Some(peer) = self.lock().peers.remove(&sid) {
-            self.count(peer.stamps).fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    const fn count(&self, stamps: bool) -> &AtomicUsize {
-        if stamps { &self.stamped } else { &self.plain }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

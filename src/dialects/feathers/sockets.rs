@@ -13,9 +13,10 @@ use super::{
     calls::Calls,
     events::Emission,
     login::SocketLogin,
+    peers::Peers,
     refusals::{as_engine_io, refuse},
     resume::Handshake,
-    rooms::{Adapter, Peers, Socket},
+    rooms::{Adapter, Socket},
 };
 use crate::{App, core::connection::Connection, error::Result};
 
@@ -27,11 +28,17 @@ const READ_BUFFER: usize = 256;
 
 /// The Socket.IO server.
 pub(in crate::dialects) struct SocketIo {
-    io: socketioxide::SocketIo<Adapter>,
     layer: SocketIoLayer<Adapter>,
-    peers: Arc<Peers>,
+    server: Arc<Server>,
+}
+
+/// What every socket needs.
+pub(super) struct Server {
+    pub(super) app: Arc<App>,
+    pub(super) io: socketioxide::SocketIo<Adapter>,
+    pub(super) peers: Arc<Peers>,
     /// Sockets whose calls are being answered.
-    answering: TaskTracker,
+    pub(super) answering: TaskTracker,
 }
 
 impl SocketIo {
@@ -49,42 +56,40 @@ impl SocketIo {
             .ping_interval(Duration::from_secs(25))
             .ping_timeout(Duration::from_secs(20))
             .build_layer();
-        let answering = TaskTracker::new();
-        let door = Arc::new(Door {
+        let server = Arc::new(Server {
             app: Arc::clone(app),
             io: io.clone(),
-            peers: Arc::clone(&peers),
-            answering: answering.clone(),
+            peers,
+            answering: TaskTracker::new(),
         });
-        let welcome = |socket: Socket| {
-            welcome(&socket);
+        let at = Arc::clone(&server);
+        let welcome = move |socket: Socket| {
+            // What was missed is sent now, after CONNECT was answered.
+            if let Some(login) = at.peers.login(socket.id) {
+                login.listen(&socket, true);
+            }
             std::future::ready(())
         };
+        let at = Arc::clone(&server);
         let admit = move |socket: Socket, TryData(auth): TryData<Handshake>| {
-            let door = Arc::clone(&door);
-            async move { door.admit(&socket, &auth.unwrap_or_default()).await }
+            let at = Arc::clone(&at);
+            async move { admit(&at, &socket, &auth.unwrap_or_default()).await }
         };
-        app.tasks
-            .spawn(end_logins(Arc::clone(app), Arc::clone(&peers)));
+        let peers = Arc::clone(&server.peers);
+        app.tasks.spawn(end_logins(Arc::clone(app), peers));
         io.ns("/", welcome.with(admit));
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
-            io: io.clone(),
-            peers: Arc::clone(&peers),
+            peers: Arc::clone(&server.peers),
             hub: Arc::downgrade(&app.store.story().hub),
             log,
         }));
-        Self {
-            io,
-            layer,
-            peers,
-            answering,
-        }
+        Self { layer, server }
     }
 
     /// Puts the server in front of the other routes.
     pub(in crate::dialects) fn layer(&self, router: Router) -> Router {
-        let peers = Arc::clone(&self.peers);
+        let peers = Arc::clone(&self.server.peers);
         let look = middleware::from_fn(move |request: Request, next: middleware::Next| {
             let ours = is_ours(&request);
             let verb = polls(&request).then(|| request.method().clone());
@@ -108,58 +113,37 @@ impl SocketIo {
 
     /// Ends every connection once its calls are answered; new ones are refused by now.
     pub(in crate::dialects) async fn close(&self) {
-        self.answering.close();
-        self.answering.wait().await;
-        self.io.close().await;
+        self.server.answering.close();
+        self.server.answering.wait().await;
+        self.server.io.close().await;
     }
 }
 
-/// What a connecting socket is given.
-struct Door {
-    app: Arc<App>,
-    io: socketioxide::SocketIo<Adapter>,
-    peers: Arc<Peers>,
-    answering: TaskTracker,
-}
-
-impl Door {
-    /// Runs before CONNECT is answered: whatever the client does after the answer finds its
-    /// handlers, and a client that may hear what comes is in its rooms.
-    async fn admit(&self, socket: &Socket, handshake: &Handshake) -> Result<()> {
-        let since = handshake.since()?;
-        let request = socket.req_parts();
-        let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
-        let connection = request.extensions.get::<Connection>();
-        let address = connection.map(|connection| connection.peer().ip());
-        let websocket = connection.filter(|_| on_websocket).cloned();
-        let token = handshake.token().or_else(|| bearer(&request.headers));
-        let login = match token {
-            Some(token) => login(&self.app, &token).await?,
-            None => None,
-        };
-        self.peers.add(socket.id, websocket, since.is_some());
-        let login = SocketLogin::new(&self.app, self.io.clone(), socket.id, since, login);
-        let (app, peers) = (Arc::clone(&self.app), Arc::clone(&self.peers));
-        let answering = self.answering.clone();
-        let calls = Calls::new(app, peers, answering, Arc::clone(&login), address);
-        socket.on_fallback(calls);
-        let peers = Arc::clone(&self.peers);
-        socket.on_disconnect(move |socket: Socket| {
-            peers.remove(socket.id);
-            std::future::ready(())
-        });
-        login.listen(socket, false);
-        self.peers.knows(socket.id, &login);
-        socket.extensions.insert(login);
-        Ok(())
-    }
-}
-
-/// Runs after CONNECT was answered: what was missed is sent now.
-fn welcome(socket: &Socket) {
-    if let Some(login) = socket.extensions.get::<Arc<SocketLogin>>() {
-        login.listen(socket, true);
-    }
+/// Runs before CONNECT is answered: whatever the client does after the answer finds its handlers,
+/// and a client that may hear what comes is in its rooms.
+async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> Result<()> {
+    let since = handshake.since()?;
+    let request = socket.req_parts();
+    let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
+    let connection = request.extensions.get::<Connection>();
+    let address = connection.map(|connection| connection.peer().ip());
+    let websocket = connection.filter(|_| on_websocket).cloned();
+    let token = handshake.token().or_else(|| bearer(&request.headers));
+    let login = match token {
+        Some(token) => login(&server.app, &token).await?,
+        None => None,
+    };
+    let login = SocketLogin::new(server, socket.id, since, login);
+    server.peers.add(Arc::clone(&login), websocket);
+    let calls = Calls::new(Arc::clone(server), Arc::clone(&login), address);
+    socket.on_fallback(calls);
+    let peers = Arc::clone(&server.peers);
+    socket.on_disconnect(move |socket: Socket| {
+        peers.remove(socket.id);
+        std::future::ready(())
+    });
+    login.listen(socket, false);
+    Ok(())
 }
 
 /// Logs out those whose time is over, so that they hear nothing more.

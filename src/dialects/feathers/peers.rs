@@ -1,0 +1,195 @@
+//! The connections behind the sockets: who they are, and how one that fell behind is ended.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use socketioxide::socket::Sid;
+
+use super::{login::SocketLogin, rooms::Broadcast};
+use crate::core::{
+    access::Access,
+    connection::Connection,
+    event::{Event, View},
+};
+
+/// The connections behind the sockets, so that one which fell behind can be ended or held back.
+#[derive(Default)]
+pub(super) struct Peers {
+    /// Guards what is known of each socket.
+    known: Mutex<Known>,
+    /// The sockets' adapter, once there is one.
+    rooms: OnceLock<Weak<dyn Broadcast>>,
+    /// How many sockets get no stamps, and how many do.
+    plain: AtomicUsize,
+    stamped: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Known {
+    peers: HashMap<Sid, Peer>,
+    /// WebSockets of clients that moved to them before they connected to a namespace.
+    early: HashMap<Sid, Connection>,
+}
+
+struct Peer {
+    /// The WebSocket; none while the client polls.
+    connection: Option<Connection>,
+    /// Cut off while polling: its next request is refused.
+    refused: bool,
+    /// Bytes of answers since the peer was last seen to take what there was.
+    unsent: usize,
+    login: Arc<SocketLogin>,
+}
+
+impl Peers {
+    /// Notes a socket's login, and its WebSocket if it has one.
+    pub(super) fn add(&self, login: Arc<SocketLogin>, connection: Option<Connection>) {
+        self.count(login.stamps).fetch_add(1, Ordering::Relaxed);
+        let mut known = self.lock();
+        let connection = connection.or_else(|| known.early.remove(&login.sid));
+        let peer = Peer {
+            connection,
+            refused: false,
+            unsent: 0,
+            login,
+        };
+        known.peers.insert(peer.login.sid, peer);
+    }
+
+    /// A socket's login, as long as it is connected.
+    pub(super) fn login(&self, sid: Sid) -> Option<Arc<SocketLogin>> {
+        let known = self.lock();
+        known.peers.get(&sid).map(|peer| Arc::clone(&peer.login))
+    }
+
+    /// Ends the logins whose time is over, or whose user is gone.
+    pub(super) fn end_logins(&self) {
+        for login in self.logins() {
+            if login.has_ended() {
+                login.end();
+            }
+        }
+    }
+
+    /// Every socket's login.
+    fn logins(&self) -> Vec<Arc<SocketLogin>> {
+        let known = self.lock();
+        let logins = known.peers.values().map(|peer| Arc::clone(&peer.login));
+        logins.collect()
+    }
+
+    /// The sockets that get each form of an event.
+    pub(super) fn by_view<'e>(
+        &self,
+        event: &'e Event,
+        access: &Access,
+    ) -> Vec<(&'e View, HashSet<Sid>)> {
+        let mut views: Vec<_> = event
+            .views
+            .iter()
+            .map(|view| (view, HashSet::new()))
+            .collect();
+        for login in self.logins() {
+            let identity = login.identity();
+            let mut views = views.iter_mut();
+            if let Some((_, sids)) = views.find(|(view, _)| view.audience.admits(&identity, access))
+            {
+                sids.insert(login.sid);
+            }
+        }
+        views
+    }
+
+    /// Says which rooms the sockets join.
+    pub(super) fn are_in<B: Broadcast + 'static>(&self, rooms: &Arc<B>) {
+        let weak = Arc::downgrade(rooms);
+        self.rooms.get_or_init(|| weak);
+    }
+
+    /// The sockets' rooms; `None` before the daemon serves, and at its end.
+    pub(super) fn rooms(&self) -> Option<Arc<dyn Broadcast>> {
+        self.rooms.get()?.upgrade()
+    }
+
+    /// Whether anybody listens with stamps, or without.
+    pub(super) fn anybody(&self, stamps: bool) -> bool {
+        self.count(stamps).load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that a polling client moves to a WebSocket, maybe before it is added.
+    pub(super) fn upgraded(&self, sid: Sid, connection: Connection) {
+        let mut known = self.lock();
+        if let Some(peer) = known.peers.get_mut(&sid) {
+            peer.connection = Some(connection);
+        } else {
+            known.early.retain(|_, connection| !connection.closed());
+            known.early.insert(sid, connection);
+        }
+    }
+
+    /// Notes that a polling client fetches what there is for it; whether the socket was cut off.
+    pub(super) fn polled(&self, sid: Sid) -> bool {
+        self.lock().peers.get_mut(&sid).is_some_and(|peer| {
+            peer.unsent = 0;
+            peer.refused
+        })
+    }
+
+    /// Notes an answer on its way.
+    pub(super) fn answered(&self, sid: Sid, bytes: usize) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.unsent += bytes;
+        }
+    }
+
+    /// Whether a socket takes its answers: another call of it may start.
+    pub(super) fn keeps_up(&self, sid: Sid, budget: usize) -> bool {
+        let mut known = self.lock();
+        let Some(peer) = known.peers.get_mut(&sid) else {
+            return true;
+        };
+        if peer.unsent > budget
+            && peer
+                .connection
+                .as_ref()
+                .is_some_and(Connection::takes_bytes)
+        {
+            peer.unsent = 0;
+        }
+        peer.unsent <= budget
+    }
+
+    /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
+    pub(super) fn cut_off(&self, sid: Sid) {
+        metrics::counter!("roost_socketio_overflows_total").increment(1);
+        tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.refused = true;
+            if let Some(connection) = &peer.connection {
+                connection.abort();
+            }
+        }
+    }
+
+    /// Forgets a socket that is gone.
+    pub(super) fn remove(&self, sid: Sid) {
+        let removed = self.lock().peers.remove(&sid);
+        if let Some(peer) = removed {
+            self.count(peer.login.stamps)
+                .fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    const fn count(&self, stamps: bool) -> &AtomicUsize {
+        if stamps { &self.stamped } else { &self.plain }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
