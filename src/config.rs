@@ -66,6 +66,10 @@ pub struct Config {
     #[arg(long, env = "TOKEN_SECS", default_value = "86400", value_parser = seconds, global = true)]
     pub token_secs: Duration,
 
+    /// `everybody`: connections hear all that they may see; `board`: once on a board, they hear of their boards only
+    #[arg(long, env = "CHANNELS", value_enum, default_value_t = Channels::Everybody, global = true)]
+    pub channels: Channels,
+
     /// Where everything is kept: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(
         long,
@@ -148,6 +152,15 @@ impl Synchronous {
             Self::Full => "FULL",
         }
     }
+}
+
+/// Which events a Socket.IO connection hears that asks for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Channels {
+    /// All that it may see.
+    Everybody,
+    /// Those of its boards, once it is on one.
+    Board,
 }
 
 /// How log lines look.

@@ -16,6 +16,8 @@ pub enum AccessChange {
     Private(String),
     /// Everybody sees a board from now on.
     Public(String),
+    /// A board is gone; the log still speaks of it, to whom it spoke before.
+    Gone(String),
     /// A user became a member of a board.
     Member {
         /// The board.
@@ -135,6 +137,7 @@ impl Boards {
         match change {
             AccessChange::Private(board) => drop(self.private.insert(board.clone())),
             AccessChange::Public(board) => drop(self.private.remove(board)),
+            AccessChange::Gone(_) => {}
             AccessChange::Member { board, user } => {
                 let members = self.members.entry(board.clone()).or_default();
                 members.insert(user.clone());

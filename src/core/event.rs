@@ -132,6 +132,13 @@ impl Event {
         self.topics.iter().find_map(|topic| topic.id_of(kind))
     }
 
+    /// The ids of all things of a kind that the event is about.
+    pub fn topics_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.topics
+            .iter()
+            .filter_map(move |topic| topic.id_of(kind))
+    }
+
     /// About how many bytes the event holds.
     pub fn weight(&self) -> usize {
         256 + self

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{clock::Timestamp, identity::Identity};
+use super::{clock::Timestamp, identity::Identity, viewer::Viewer};
 
 /// Who logged in, and with what.
 #[derive(Clone, Debug)]
@@ -35,4 +35,7 @@ pub trait Login: Send + Sync + fmt::Debug {
 
     /// Logs out: the connection hears nothing more.
     fn log_out(&self);
+
+    /// The boards it is on.
+    fn viewer(&self) -> &dyn Viewer;
 }

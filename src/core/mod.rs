@@ -17,6 +17,7 @@ pub mod scope;
 pub mod stamp;
 pub mod subscription;
 pub mod turn;
+pub mod viewer;
 
 /// A record or another JSON object, its keys in wire order.
 pub type Record = serde_json::Map<String, serde_json::Value>;

@@ -96,6 +96,18 @@ impl Presence {
         look(&state.present(place))
     }
 
+    /// What was said last of a key at a place.
+    pub fn newest(&self, place: &str, key: &str) -> Option<Arc<Meta>> {
+        let state = self.0.lock();
+        let tracked = state.places.get(place)?.get(key)?.last()?;
+        Some(Arc::clone(&tracked.meta))
+    }
+
+    /// Where anybody is, in no order.
+    pub fn places(&self) -> Vec<Arc<str>> {
+        self.0.lock().places.keys().cloned().collect()
+    }
+
     /// Whether a key is present at a place.
     pub fn is_present(&self, place: &str, key: &str) -> bool {
         let state = self.0.lock();
@@ -269,6 +281,11 @@ mod tests {
         one.track("ann", said("laptop"));
         two.track("ann", said("phone"));
         presence.look("hall", |present| assert_eq!(present["ann"].len(), 2));
+        let newest = presence.newest("hall", "ann").unwrap();
+        assert_eq!(
+            (newest.data.clone(), presence.places().len()),
+            (said("phone"), 1)
+        );
         drop(one);
         assert!(presence.is_present("hall", "ann"));
         two.untrack("ann");

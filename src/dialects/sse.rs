@@ -2,6 +2,7 @@
 //!
 //! Source: the HTML standard, "Server-sent events". `Last-Event-ID`, which browsers send by
 //! themselves, or `?since=` says where to start; each event's `id:` is its stamp.
+//! `?board=<id>` leaves out what does not concern a board: what happened there, and happens.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -89,6 +90,7 @@ async fn open(
         visitor,
         feed,
         log,
+        board: query.get("board").cloned(),
         greeted: false,
     };
     Ok(Body::from_stream(stream::unfold(listener, Listener::next)))
@@ -99,6 +101,8 @@ struct Listener {
     visitor: Visitor,
     feed: Feed,
     log: LogId,
+    /// The only board whose events the client wants.
+    board: Option<String>,
     greeted: bool,
 }
 
@@ -135,6 +139,10 @@ impl Listener {
         match item {
             Item::Event(event) => {
                 let access = self.app.store.story().hub.access();
+                let concerns = |board: &String| event.topics_of("board").any(|id| id == board);
+                if !self.board.as_ref().is_none_or(concerns) {
+                    return;
+                }
                 if let Some(data) = event.view(&self.visitor.identity(&self.app), access) {
                     frame_event(&self.log, event, data, text);
                 }

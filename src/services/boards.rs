@@ -148,8 +148,7 @@ impl Rules for Boards {
             });
         }
         match (change, text(board, "visibility")) {
-            // Who saw it sees that it is gone.
-            (Change::Removed, _) => {}
+            (Change::Removed, _) => changes.push(AccessChange::Gone(id)),
             (_, Some(PRIVATE)) => changes.push(AccessChange::Private(id)),
             (_, _) => changes.push(AccessChange::Public(id)),
         }

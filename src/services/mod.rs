@@ -16,6 +16,7 @@ pub mod health;
 pub mod hooks;
 pub mod links;
 pub mod messages;
+pub mod presence;
 pub mod records;
 pub mod refresh;
 pub mod registry;
@@ -60,6 +61,10 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
     let tasks = services.add_records("tasks", tasks::service());
     let messages = services.add_records("messages", messages::service());
     let boards = services.add_records("boards", boards::service());
+    if let Some(entry) = services.entry("boards") {
+        entry.hook(presence::on_reading());
+    }
+    register_presence(services);
     let repos = services.add_records("repos", repos::service());
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
@@ -126,6 +131,20 @@ fn register_people(services: &mut Services) {
     services
         .add("authentication/refresh", Refresh { door, users })
         .open();
+}
+
+/// Registers who views which board; whoever may see it may say so.
+fn register_presence(services: &mut Services) {
+    let viewers = services.viewers.clone();
+    let entry = services.add("presence", presence::Viewers { viewers });
+    for method in [
+        Method::Create,
+        Method::Update,
+        Method::Patch,
+        Method::Remove,
+    ] {
+        entry.need(method, Need::Role(Role::Viewer));
+    }
 }
 
 /// Puts a first board into an empty database: clients show sessions on boards only.

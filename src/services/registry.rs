@@ -14,7 +14,9 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
+        clock::SystemClock,
         identity::Role,
+        presence::Presence,
     },
     error::{Error, Kind, Result},
     store::Store,
@@ -122,6 +124,8 @@ impl Entry {
 pub struct Services {
     /// Who may call them at all.
     pub door: Arc<Door>,
+    /// Who views which board: places are boards, keys are users.
+    pub viewers: Presence,
     entries: Vec<Entry>,
     exact: HashMap<&'static str, usize>,
     /// Paths with `:parameters`, in segments.
@@ -133,6 +137,7 @@ impl Services {
     pub fn new(door: Arc<Door>) -> Self {
         Self {
             door,
+            viewers: Presence::new(Arc::new(SystemClock)),
             entries: Vec::new(),
             exact: HashMap::new(),
             patterns: Vec::new(),

@@ -1,4 +1,4 @@
-// The README's snippets, run as they stand (host aside), print what the README says.
+// The snippets of README and protocol pages, run as they stand (host aside), print what they say.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,12 +11,13 @@ import { Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
 
 const run = promisify(execFile);
-const README = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+const page = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
+const PAGES = await Promise.all([page("README.md"), page("docs/protocols/feathers.md")]);
 
 /** A JavaScript block and the block of text after it. */
-const SNIPPETS = [
-  ...README.matchAll(/^### (.+)\n(?:(?!^### )[^])*?^```js\n([^]*?)^```\n\n```text\n([^]*?)^```/gm),
-];
+const SNIPPETS = PAGES.flatMap((text) => [
+  ...text.matchAll(/^### (.+)\n(?:(?!^### )[^])*?^```js\n([^]*?)^```\n\n```text\n([^]*?)^```/gm),
+]);
 
 let daemon;
 let folder;
@@ -32,8 +33,8 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
-test("the README has a snippet for each JavaScript protocol", () => {
-  assert.equal(SNIPPETS.length, 3);
+test("there is a snippet for each JavaScript protocol, and for what people do together", () => {
+  assert.equal(SNIPPETS.length, 4);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {

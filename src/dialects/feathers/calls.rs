@@ -21,6 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{
     attachments,
+    cursors::Gesture,
     login::SocketLogin,
     peers::Peers,
     request::Request,
@@ -107,6 +108,11 @@ impl MessageHandler<Adapter, ()> for Calls {
     fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
         let reply = Reply { socket, ack_id };
         match packet {
+            // A cursor that is on its board already moves here, where frames are read.
+            Packet::Str(text, _)
+                if ack_id.is_none()
+                    && Gesture::is(&text)
+                    && Gesture::is_done(&text, &self.0.login) => {}
             Packet::Str(text, attachments) => self.0.push(
                 &self.0,
                 Waiting {
@@ -237,6 +243,12 @@ impl State {
             return Err(Error::unavailable(
                 "The daemon is stopping; nothing was stored",
             ));
+        }
+        if Gesture::is(text) {
+            Gesture::read(text)?
+                .perform(&self.server.app, &self.login)
+                .await?;
+            return Ok(Outgoing::Text(RawValue::NULL.to_owned()));
         }
         let request = Request::read(text)?;
         let (entry, mut call) = request.resolve(&self.server.app, caller, turn)?;

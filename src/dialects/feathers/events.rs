@@ -1,18 +1,17 @@
 //! Events on their way to Socket.IO clients: `"<path> <event>"`, the record, and a stamp for those
 //! who asked for stamps.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use socketioxide::socket::Sid;
+use socketioxide_core::adapter::Room;
 
 use super::{
+    crowd::Crowd,
     peers::Peers,
-    rooms::{Broadcast, EVERYBODY, STAMPED},
+    rooms::Broadcast,
+    visits::{board_room, common_room},
 };
 use crate::core::{
     access::{Access, AccessChange},
@@ -27,6 +26,7 @@ const BURST: usize = 64;
 /// Sends to rooms, in `seq` order, without waiting in between, so that bursts coalesce.
 pub(super) struct Emission {
     pub(super) peers: Arc<Peers>,
+    pub(super) crowd: Arc<Crowd>,
     /// Holds this sink.
     pub(super) hub: Weak<Hub>,
     pub(super) log: LogId,
@@ -70,15 +70,19 @@ impl Sink for Emission {
         if events.iter().any(ends_logins) {
             self.peers.end_logins();
         }
-        for burst in events.chunk_by(|event, next| public(event, access) && public(next, access)) {
+        // An event that is not for all goes alone, and so does one after which less may be seen.
+        let is_alike = |event: &Arc<Event>| public(event, access) && event.access.is_empty();
+        for burst in events.chunk_by(|event, next| is_alike(event) && is_alike(next)) {
             match burst {
                 [event] if !public(event, access) => self.send_views(&*rooms, event, access),
                 _ => {
                     for burst in burst.chunks(BURST) {
-                        let frames = burst.iter().map(|event| self.frame(event, &event.views[0]));
-                        self.send(&*rooms, &frames.collect::<Vec<_>>(), None);
+                        self.send_all(&*rooms, burst);
                     }
                 }
+            }
+            for event in burst {
+                self.crowd.apply(&event.access);
             }
         }
     }
@@ -94,20 +98,48 @@ impl Emission {
         Frame::new(event, &view.data, &self.log)
     }
 
-    /// Sends each form of an event to those whose first it is.
-    fn send_views(&self, rooms: &dyn Broadcast, event: &Event, access: &Access) {
-        for (view, sids) in self.peers.by_view(event, access) {
-            self.send(rooms, &[self.frame(event, view)], Some(&sids));
+    /// Sends events that are for all; a socket gets them one behind the other, so that they leave
+    /// together.
+    fn send_all(&self, rooms: &dyn Broadcast, events: &[Arc<Event>]) {
+        let frames = events
+            .iter()
+            .map(|event| self.frame(event, &event.views[0]));
+        let frames: Vec<_> = frames.collect();
+        for stamps in self.kinds() {
+            rooms.send(&[common_room(stamps).into()], &frames, stamps, None);
+            for (event, frame) in events.iter().zip(&frames) {
+                let boards = self.board_rooms(event, stamps);
+                if !boards.is_empty() {
+                    rooms.send(&boards, std::slice::from_ref(frame), stamps, None);
+                }
+            }
         }
     }
 
-    /// Sends events to all, or to these; a socket gets them one behind the other, so that they leave
-    /// together.
-    fn send(&self, rooms: &dyn Broadcast, frames: &[Frame<'_>], only: Option<&HashSet<Sid>>) {
-        for (room, stamps) in [(STAMPED, true), (EVERYBODY, false)] {
-            if self.peers.anybody(stamps) {
-                rooms.send(room, frames, stamps, only);
+    /// Sends each form of an event to those whose first it is.
+    fn send_views(&self, rooms: &dyn Broadcast, event: &Event, access: &Access) {
+        for (view, sids) in self.peers.by_view(event, access) {
+            let frame = [self.frame(event, view)];
+            for stamps in self.kinds() {
+                let mut into = self.board_rooms(event, stamps);
+                into.push(common_room(stamps).into());
+                rooms.send(&into, &frame, stamps, Some(&sids));
             }
         }
+    }
+
+    /// With stamps, without, or both: whatever somebody listens to.
+    fn kinds(&self) -> impl Iterator<Item = bool> {
+        let kinds = [true, false].into_iter();
+        kinds.filter(|stamps| self.peers.anybody(*stamps))
+    }
+
+    /// The rooms of an event's boards that somebody is in.
+    fn board_rooms(&self, event: &Event, stamps: bool) -> Vec<Room> {
+        let boards = event.topics_of("board");
+        let boards = boards.filter(|board| self.crowd.is_anybody_on(board));
+        boards
+            .map(|board| board_room(board, stamps).into())
+            .collect()
     }
 }

@@ -1,70 +1,87 @@
-//! Who is logged in on a socket, and what it therefore hears.
+//! Who is logged in on a socket, and whether it therefore hears anything.
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use serde_json::value::RawValue;
 use socketioxide::socket::Sid;
 
 use super::{
-    resume::resume,
-    rooms::{EVERYBODY, STAMPED, Socket},
+    resume::{Wishes, resume},
+    rooms::{Socket, is_full},
     sockets::Server,
+    visits::Visits,
 };
 use crate::core::{
     identity::Identity,
     login::{LoggedIn, Login},
     stamp::Since,
+    viewer::Viewer,
 };
 
 /// A socket's login.
 pub(super) struct SocketLogin {
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
+    /// Itself.
+    pub(super) me: Weak<Self>,
     /// Which socket.
     pub(super) sid: Sid,
+    /// What it is called while nobody's name is known.
+    nickname: String,
     /// Whether the client asked for stamps.
     pub(super) stamps: bool,
-    /// Guards what changes with each login.
+    pub(super) wishes: Wishes,
+    /// Guards what changes with each login, and with each board that the socket is on. The crowd's
+    /// index, the presence of viewers and their outbox may be locked meanwhile.
     state: Mutex<State>,
 }
 
-struct State {
+pub(super) struct State {
     login: Option<LoggedIn>,
     /// Where the client wants to start, until somebody is there to whom it may be told.
     since: Option<Since>,
     /// Whether it is, or is about to be, in its rooms.
-    hears: bool,
+    pub(super) hears: bool,
+    /// Whether it is in its rooms.
+    pub(super) live: bool,
+    /// Whether the socket is closed.
+    gone: bool,
+    pub(super) visits: Visits,
 }
 
 impl SocketLogin {
-    /// The login of a socket that asked to start somewhere, or for no stamps.
+    /// The login of a socket that wants to hear something.
     pub(super) fn new(
         server: &Arc<Server>,
         sid: Sid,
-        since: Option<Since>,
+        mut wishes: Wishes,
         login: Option<LoggedIn>,
     ) -> Arc<Self> {
-        let stamps = since.is_some();
-        Arc::new(Self {
+        let since = wishes.since.take();
+        let id = server.app.store.clock().random_id().simple().to_string();
+        Arc::new_cyclic(|me| Self {
             server: Arc::clone(server),
+            me: Weak::clone(me),
             sid,
-            stamps,
+            nickname: format!("anonymous-{}", &id[..8]),
+            stamps: since.is_some(),
+            wishes,
             state: Mutex::new(State {
                 login,
                 since,
                 hears: false,
+                live: false,
+                gone: false,
+                visits: Visits::default(),
             }),
         })
     }
 
     /// Who calls are from, and who listens.
     pub(super) fn identity(&self) -> Identity {
-        let access = self.server.app.store.story().hub.access();
-        match self.login() {
-            Some(login) => access.current(&login.identity),
-            None => self.server.app.services.door.stranger(),
-        }
+        self.identity_of(&self.lock())
     }
 
     /// Whether the login's time is over, or its user gone.
@@ -82,22 +99,32 @@ impl SocketLogin {
         if self.server.app.services.door.settings.required {
             self.log_out();
         } else {
-            self.lock().login = None;
+            let mut state = self.lock();
+            self.hide(&mut state);
+            state.login = None;
         }
+    }
+
+    /// The socket is closed.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.gone = true;
+        state.hears = false;
+        self.depart(&mut state);
     }
 
     /// Lets the client hear what it may: before CONNECT is answered, what comes from now on.
     pub(super) fn listen(self: &Arc<Self>, socket: &Socket, connected: bool) {
         let mut state = self.lock();
-        if state.hears || matches!(self.identity_of(&state), Identity::Nobody) {
+        let resumes = matches!(state.since, Some(Since::Start | Since::After(..)));
+        // What was missed is sent after CONNECT was answered.
+        let is_early = resumes && !connected;
+        if state.hears || state.gone || is_early || self.name_of(&state).is_none() {
             return;
         }
+        state.hears = true;
+        self.arrive(&mut state);
         match state.since.take() {
-            // What was missed is sent after CONNECT was answered.
-            Some(since @ (Since::Start | Since::After(..))) if !connected => {
-                state.since = Some(since);
-                return;
-            }
             Some(since @ (Since::Start | Since::After(..))) => {
                 let (app, login) = (Arc::clone(&self.server.app), Arc::clone(self));
                 self.server
@@ -105,9 +132,11 @@ impl SocketLogin {
                     .tasks
                     .spawn(resume(app, socket.clone(), login, since));
             }
-            _ => socket.join(if self.stamps { STAMPED } else { EVERYBODY }),
+            _ => {
+                state.live = true;
+                self.join_rooms(socket, &state);
+            }
         }
-        state.hears = true;
     }
 
     /// Whether the client is to be told what happens.
@@ -115,17 +144,77 @@ impl SocketLogin {
         self.lock().hears
     }
 
-    /// Puts a client that has everything by now into its room, unless it logged out meanwhile.
+    /// Puts a client that has everything by now into its rooms, unless it logged out meanwhile.
     pub(super) fn join(&self, socket: &Socket) {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.hears {
-            socket.join(STAMPED);
+            state.live = true;
+            self.join_rooms(socket, &state);
+        }
+    }
+
+    /// Whether it hears what happens on a board.
+    pub(super) fn may_hear(&self, board: &str) -> bool {
+        let state = self.lock();
+        state.hears && self.sees(&state, board)
+    }
+
+    /// Whether a user is logged in.
+    pub(super) fn is(&self, user: &str) -> bool {
+        let state = self.lock();
+        let login = state.login.as_ref();
+        login.is_some_and(|login| login.identity.user_id() == Some(user))
+    }
+
+    /// Whether whoever is there may see a board.
+    pub(super) fn sees(&self, state: &State, board: &str) -> bool {
+        let identity = self.identity_of(state);
+        let access = self.server.app.store.story().hub.access();
+        identity != Identity::Nobody && access.sees(&identity, &[board.to_owned()])
+    }
+
+    /// By what name others see who is there.
+    pub(super) fn name_of(&self, state: &State) -> Option<String> {
+        match self.identity_of(state) {
+            Identity::Nobody => None,
+            Identity::User(user) => Some(user.id.clone()),
+            _ => Some(self.nickname.clone()),
+        }
+    }
+
+    /// Sends an event; whether there was no room for it, and the socket is out of its rooms.
+    pub(super) fn is_full_after(&self, name: &str, data: &RawValue) -> bool {
+        let Some(socket) = self.socket() else {
+            return false;
+        };
+        let is_full = is_full(&socket.emit(name, data));
+        if is_full {
+            socket.leave_all();
+        }
+        is_full
+    }
+
+    /// Milliseconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        self.server.app.store.clock().now().millis()
+    }
+
+    /// The socket; none if it is closed, or all are.
+    fn socket(&self) -> Option<Socket> {
+        self.server.io.of("/")?.get_socket(self.sid)
+    }
+
+    /// Does something with the socket, if it is still there.
+    pub(super) fn with_socket(&self, act: impl FnOnce(&Socket)) {
+        if let Some(socket) = self.socket() {
+            act(&socket);
         }
     }
 
     fn identity_of(&self, state: &State) -> Identity {
+        let access = self.server.app.store.story().hub.access();
         match state.login.as_ref().filter(|login| self.is_good(login)) {
-            Some(login) => login.identity.clone(),
+            Some(login) => access.current(&login.identity),
             None => self.server.app.services.door.stranger(),
         }
     }
@@ -135,7 +224,7 @@ impl SocketLogin {
         login.ends.is_none_or(|ends| ends > now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -147,8 +236,14 @@ impl Login for SocketLogin {
     }
 
     fn log_in(self: Arc<Self>, login: LoggedIn) {
-        self.lock().login = Some(login);
-        if let Some(socket) = self.server.io.get_socket(self.sid) {
+        let mut state = self.lock();
+        let name = self.name_of(&state);
+        state.login = Some(login);
+        if self.name_of(&state) != name {
+            self.hide(&mut state);
+        }
+        drop(state);
+        if let Some(socket) = self.socket() {
             self.listen(&socket, true);
         }
     }
@@ -157,9 +252,13 @@ impl Login for SocketLogin {
         let mut state = self.lock();
         state.login = None;
         state.hears = false;
-        if let Some(socket) = self.server.io.get_socket(self.sid) {
-            socket.leave_all();
-        }
+        state.live = false;
+        self.depart(&mut state);
+        self.with_socket(|socket| socket.leave_all());
+    }
+
+    fn viewer(&self) -> &dyn Viewer {
+        self
     }
 }
 

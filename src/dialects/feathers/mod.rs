@@ -5,8 +5,11 @@
 mod attachments;
 mod calls;
 mod cors;
+mod crowd;
+mod cursors;
 mod events;
 mod login;
+mod outbox;
 mod peers;
 mod query_string;
 mod refusals;
@@ -15,6 +18,7 @@ mod rest;
 mod resume;
 mod rooms;
 mod sockets;
+mod visits;
 
 pub(super) use cors::{cors, options};
 pub(super) use rest::{ErrorResponse, rest};

@@ -176,13 +176,12 @@ impl Peers {
         }
     }
 
-    /// Forgets a socket that is gone.
-    pub(super) fn remove(&self, sid: Sid) {
-        let removed = self.lock().peers.remove(&sid);
-        if let Some(peer) = removed {
-            self.count(peer.login.stamps)
-                .fetch_sub(1, Ordering::Relaxed);
-        }
+    /// Forgets a socket that is gone; returns its login.
+    pub(super) fn remove(&self, sid: Sid) -> Option<Arc<SocketLogin>> {
+        let peer = self.lock().peers.remove(&sid)?;
+        self.count(peer.login.stamps)
+            .fetch_sub(1, Ordering::Relaxed);
+        Some(peer.login)
     }
 
     const fn count(&self, stamps: bool) -> &AtomicUsize {

@@ -13,23 +13,39 @@ use super::{
 };
 use crate::{
     App,
+    config::Channels,
     core::{
         event::Event,
         feed::Reset,
         hub::Hub,
         stamp::{LogId, Seq, Since},
     },
-    error::Result,
+    error::{Error, Result},
 };
 
 /// Events that may be handed over at once when a client goes live; more are paged from the log.
 const HAND_OVER: usize = 512;
+
+/// Boards that a handshake may name.
+const NAMED: usize = 1_000;
 
 /// What a client says at the handshake.
 #[derive(Default, Deserialize)]
 pub(super) struct Handshake {
     since: Option<serde_json::Value>,
     token: Option<serde_json::Value>,
+    scope: Option<serde_json::Value>,
+    boards: Option<serde_json::Value>,
+}
+
+/// What a client wants to hear.
+pub(super) struct Wishes {
+    /// Where it wants to start; `None` if it knows nothing of stamps.
+    pub(super) since: Option<Since>,
+    /// Whether it hears of its boards only, once it is on one.
+    pub(super) scoped: bool,
+    /// The boards that it is on from the start. They need not exist.
+    pub(super) boards: Vec<String>,
 }
 
 impl Handshake {
@@ -39,11 +55,45 @@ impl Handshake {
         Some(token.to_owned()).filter(|token| !token.is_empty())
     }
 
-    /// Where the client asks to start; `None` if it knows nothing of stamps.
+    /// What the client wants to hear, where nothing is said as the daemon is set.
     ///
     /// # Errors
-    /// `BadRequest` if `since` cannot be read.
-    pub(super) fn since(&self) -> Result<Option<Since>> {
+    /// `BadRequest` if it cannot be read.
+    pub(super) fn wishes(&self, channels: Channels) -> Result<Wishes> {
+        let scoped = match self.scope.as_ref().map(serde_json::Value::as_str) {
+            None => channels == Channels::Board,
+            Some(Some("board")) => true,
+            Some(Some("everybody")) => false,
+            Some(_) => return Err(Error::bad_request("`scope` must be board or everybody")),
+        };
+        Ok(Wishes {
+            since: self.since()?,
+            scoped,
+            boards: self.boards()?,
+        })
+    }
+
+    fn boards(&self) -> Result<Vec<String>> {
+        let Some(boards) = &self.boards else {
+            return Ok(Vec::new());
+        };
+        let is_id = |id: &&str| !id.is_empty() && id.len() <= 128;
+        let ids = boards.as_array().filter(|ids| ids.len() <= NAMED);
+        let ids = ids.into_iter().flatten();
+        let ids: Vec<_> = ids
+            .filter_map(serde_json::Value::as_str)
+            .filter(is_id)
+            .collect();
+        if boards.as_array().is_none_or(|all| all.len() != ids.len()) {
+            return Err(Error::bad_request(
+                "`boards` must be a list of at most 1000 ids of boards",
+            ));
+        }
+        Ok(ids.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Where the client asks to start; `None` if it knows nothing of stamps.
+    fn since(&self) -> Result<Option<Since>> {
         match &self.since {
             None | Some(serde_json::Value::Null) => Ok(None),
             Some(serde_json::Value::String(text)) => Since::parse(text).map(Some),
@@ -140,7 +190,9 @@ impl Client<'_> {
     }
 
     fn emit(&self, event: &Event) -> Result<(), SendError> {
-        let Some(data) = event.view(&self.login.identity(), self.hub.access()) else {
+        let identity = self.login.identity();
+        let view = event.view(&identity, self.hub.access());
+        let Some(data) = view.filter(|_| self.login.wants(event)) else {
             return Ok(());
         };
         let frame = Frame::new(event, data, &self.log);

@@ -14,7 +14,7 @@ use socketioxide::{
 };
 use socketioxide_core::{
     adapter::{
-        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter,
+        BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, Room, SocketEmitter,
         errors::BroadcastError,
     },
     packet::Packet,
@@ -103,23 +103,17 @@ impl<E: SocketEmitter> Rooms<E> {
     }
 }
 
-/// Sends events to a room's sockets.
+/// Sends events to rooms.
 pub(super) trait Broadcast: Send + Sync {
-    /// Sends frames, with or without their stamps, to a room's sockets, or to those of them that are
-    /// named; each gets all of them before the next one's turn.
-    fn send(
-        &self,
-        room: &'static str,
-        frames: &[Frame<'_>],
-        stamps: bool,
-        only: Option<&HashSet<Sid>>,
-    );
+    /// Sends frames, with or without their stamps, to the sockets in any of these rooms, or to those of
+    /// them that are named; each gets all of the frames before the next one's turn.
+    fn send(&self, rooms: &[Room], frames: &[Frame<'_>], stamps: bool, only: Option<&HashSet<Sid>>);
 }
 
 impl<E: SocketEmitter> Broadcast for Rooms<E> {
     fn send(
         &self,
-        room: &'static str,
+        rooms: &[Room],
         frames: &[Frame<'_>],
         stamps: bool,
         only: Option<&HashSet<Sid>>,
@@ -136,7 +130,7 @@ impl<E: SocketEmitter> Broadcast for Rooms<E> {
         };
         let packets: Vec<Packet> = frames.iter().filter_map(packet).collect();
         let mut options = BroadcastOptions::default();
-        options.rooms.push(room.into());
+        options.rooms.extend(rooms.iter().cloned());
         for sid in self.local.sockets(options) {
             if only.is_none_or(|only| only.contains(&sid)) {
                 self.give(sid, &packets);

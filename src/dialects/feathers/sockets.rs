@@ -1,6 +1,6 @@
 //! Socket.IO connections: handshake, rooms, goodbye.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware, response::Response};
 use http::{HeaderValue, Method as Verb, StatusCode, Uri, header};
@@ -11,8 +11,10 @@ use tokio_util::task::TaskTracker;
 use super::{
     super::visitor::{bearer, login},
     calls::Calls,
+    crowd::Crowd,
     events::Emission,
     login::SocketLogin,
+    outbox::{Outbox, Postman},
     peers::Peers,
     refusals::{as_engine_io, refuse},
     resume::Handshake,
@@ -37,6 +39,7 @@ pub(super) struct Server {
     pub(super) app: Arc<App>,
     pub(super) io: socketioxide::SocketIo<Adapter>,
     pub(super) peers: Arc<Peers>,
+    pub(super) crowd: Arc<Crowd>,
     /// Sockets whose calls are being answered.
     pub(super) answering: TaskTracker,
 }
@@ -59,6 +62,7 @@ impl SocketIo {
         let server = Arc::new(Server {
             app: Arc::clone(app),
             io: io.clone(),
+            crowd: crowd(app, &peers),
             peers,
             answering: TaskTracker::new(),
         });
@@ -81,6 +85,7 @@ impl SocketIo {
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
             peers: Arc::clone(&server.peers),
+            crowd: Arc::clone(&server.crowd),
             hub: Arc::downgrade(&app.store.story().hub),
             log,
         }));
@@ -119,10 +124,26 @@ impl SocketIo {
     }
 }
 
+/// Nobody is on any board yet; who comes is told of the others there.
+fn crowd(app: &Arc<App>, peers: &Arc<Peers>) -> Arc<Crowd> {
+    let crowd = Arc::<Crowd>::default();
+    app.services
+        .viewers
+        .watch(Arc::<Outbox>::clone(&crowd.outbox));
+    let postman = Postman {
+        crowd: Arc::clone(&crowd),
+        viewers: app.services.viewers.clone(),
+        peers: Arc::clone(peers),
+        told: HashMap::new(),
+    };
+    app.tasks.spawn(postman.run(app.stopping.clone()));
+    crowd
+}
+
 /// Runs before CONNECT is answered: whatever the client does after the answer finds its handlers,
 /// and a client that may hear what comes is in its rooms.
 async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> Result<()> {
-    let since = handshake.since()?;
+    let wishes = handshake.wishes(server.app.config.channels)?;
     let request = socket.req_parts();
     let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
     let connection = request.extensions.get::<Connection>();
@@ -133,13 +154,15 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
         Some(token) => login(&server.app, &token).await?,
         None => None,
     };
-    let login = SocketLogin::new(server, socket.id, since, login);
+    let login = SocketLogin::new(server, socket.id, wishes, login);
     server.peers.add(Arc::clone(&login), websocket);
     let calls = Calls::new(Arc::clone(server), Arc::clone(&login), address);
     socket.on_fallback(calls);
-    let peers = Arc::clone(&server.peers);
+    let server = Arc::clone(server);
     socket.on_disconnect(move |socket: Socket| {
-        peers.remove(socket.id);
+        if let Some(login) = server.peers.remove(socket.id) {
+            login.close();
+        }
         std::future::ready(())
     });
     login.listen(socket, false);
