@@ -19,6 +19,7 @@ use crate::{
     services::{
         self, Services, Workspace,
         door::{Door, Settings},
+        limits::Limits,
     },
     store::{self, Store, connect::Closing},
 };
@@ -52,6 +53,7 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let folder = data_folder(config)?;
     let required = config.auth == Auth::Required;
     let mut services = Services::new(door(config)?);
+    services.limits = Limits::new(config.calls_per_sec());
     services::register(&mut services, &Workspace::new(folder, !required));
     Ok(services)
 }

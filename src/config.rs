@@ -103,6 +103,10 @@ pub struct Config {
     #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',', global = true)]
     pub allowed_hosts: Vec<String>,
 
+    /// Calls and cursor messages that a connection may make in a second, and a user four times as many; 0 for any number [default: 1000 with AUTH=required, else 0]
+    #[arg(long, env = "CALLS_PER_SEC", global = true)]
+    pub calls_per_sec: Option<u32>,
+
     /// Largest body, frame or message that a client may send, in bytes
     #[arg(long, env = "MAX_MESSAGE", default_value_t = 10 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..), global = true)]
     pub max_message: u32,
@@ -213,6 +217,15 @@ impl Config {
             Ok((host.to_owned(), self.port.unwrap_or(port)))
         };
         self.listen.iter().map(pair).collect()
+    }
+
+    /// Calls that a connection may make in a second; 0 for any number.
+    pub fn calls_per_sec(&self) -> u32 {
+        let usual = match self.auth {
+            Auth::Open => 0,
+            Auth::Required => 1_000,
+        };
+        self.calls_per_sec.unwrap_or(usual)
     }
 
     /// Refuses to serve everybody who can reach an address when nobody has to log in.

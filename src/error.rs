@@ -146,6 +146,11 @@ impl Error {
         self.0.kind
     }
 
+    /// What the client receives beside the text.
+    pub fn data(&self) -> Option<&Value> {
+        self.0.data.as_ref()
+    }
+
     /// The text that the client reads.
     pub fn message(&self) -> &str {
         &self.0.message

@@ -3,12 +3,12 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use entities::users;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use governor::Quota;
 use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::values::text;
+use super::{limits::Limiter, values::text};
 use crate::{
     auth::{
         passwords::{self, Fit},
@@ -46,7 +46,7 @@ pub struct Door {
     /// How it is set.
     pub settings: Settings,
     users: Table,
-    attempts: DefaultKeyedRateLimiter<String>,
+    attempts: Limiter<String>,
     hashing: Semaphore,
 }
 
@@ -57,7 +57,7 @@ impl Door {
         Arc::new(Self {
             settings,
             users: Table::of::<users::Entity>("user_id"),
-            attempts: RateLimiter::keyed(quota.unwrap_or_else(|| Quota::per_minute(ATTEMPTS))),
+            attempts: Limiter::new(quota.unwrap_or_else(|| Quota::per_minute(ATTEMPTS))),
             hashing: Semaphore::new(HASHING),
         })
     }
@@ -99,14 +99,8 @@ impl Door {
     pub fn attempt(&self, account: &str, address: Option<IpAddr>) -> Result<()> {
         let address = address.map(|address| address.to_string());
         for key in [Some(account.to_owned()), address].into_iter().flatten() {
-            if let Err(refused) = self.attempts.check_key(&key) {
-                let wait = refused.wait_time_from(self.attempts.clock().now());
-                let error = Error::too_many_requests("Too many attempts to log in; wait a little");
-                return Err(error.with_data(json!({"retryAfter": wait.as_secs() + 1})));
-            }
-        }
-        if self.attempts.len() > 10_000 {
-            self.attempts.retain_recent();
+            self.attempts
+                .count(&key, "Too many attempts to log in; wait a little")?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ pub mod genealogy;
 mod git;
 pub mod health;
 pub mod hooks;
+pub mod limits;
 pub mod links;
 pub mod messages;
 pub mod presence;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     door::Door,
     hooks::{Context, Hook, Next},
+    limits::Limits,
     records::Records,
 };
 use crate::{
@@ -124,6 +125,8 @@ impl Entry {
 pub struct Services {
     /// Who may call them at all.
     pub door: Arc<Door>,
+    /// How much they may do.
+    pub limits: Limits,
     /// Who views which board: places are boards, keys are users.
     pub viewers: Presence,
     entries: Vec<Entry>,
@@ -137,6 +140,7 @@ impl Services {
     pub fn new(door: Arc<Door>) -> Self {
         Self {
             door,
+            limits: Limits::default(),
             viewers: Presence::new(Arc::new(SystemClock)),
             entries: Vec::new(),
             exact: HashMap::new(),
@@ -218,6 +222,7 @@ impl Services {
         if call.method.reads() {
             call.turn.pass();
         }
+        self.limits.count(&call.caller)?;
         entry.admit(&call)?;
         let mut context = Context {
             call,

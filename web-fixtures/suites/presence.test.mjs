@@ -18,7 +18,7 @@ onEveryDatabase("Presence", (database) => {
   /** @type {Awaited<ReturnType<typeof register>>} */
   let people;
   before(async () => {
-    daemon = await Daemon.start(database, { args: ["--auth", "required"] });
+    daemon = await Daemon.start(database, { args: ["--auth", "required", "--calls-per-sec", "0"] });
     people = await register(daemon.url, NAMES);
   });
   after(() => Promise.all([closeAll(), daemon.stop()]));

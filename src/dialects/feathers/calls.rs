@@ -33,6 +33,7 @@ use crate::{
     core::{
         Record,
         call::{Answer, Caller},
+        login::Login,
         turn::Turn,
     },
     error::{Error, Result},
@@ -108,11 +109,7 @@ impl MessageHandler<Adapter, ()> for Calls {
     fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
         let reply = Reply { socket, ack_id };
         match packet {
-            // A cursor that is on its board already moves here, where frames are read.
-            Packet::Str(text, _)
-                if ack_id.is_none()
-                    && Gesture::is(&text)
-                    && Gesture::is_done(&text, &self.0.login) => {}
+            Packet::Str(text, _) if Gesture::is(&text) => self.0.gesture(&self.0, &text, reply),
             Packet::Str(text, attachments) => self.0.push(
                 &self.0,
                 Waiting {
@@ -154,6 +151,28 @@ impl State {
                 this.drain().await;
                 drop(answering);
             });
+        }
+    }
+
+    /// A cursor that is on its board already moves here, where frames are read. Whatever takes longer,
+    /// or wants an answer, waits among the calls.
+    fn gesture(&self, this: &Arc<Self>, text: &str, reply: Reply) {
+        let connection: Arc<dyn Login> = Arc::<SocketLogin>::clone(&self.login);
+        let identity = || self.login.identity();
+        let limits = &self.server.app.services.limits;
+        if let Err(error) = limits.count_message(Some(&connection), self.address, identity) {
+            return reply.at_once(&error, &self.server.peers);
+        }
+        if reply.ack_id.is_some() || !Gesture::is_done(text, &self.login) {
+            let (text, attachments) = (text.into(), Vec::new());
+            self.push(
+                this,
+                Waiting {
+                    text,
+                    attachments,
+                    reply,
+                },
+            );
         }
     }
 

@@ -38,7 +38,14 @@ impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.kind().status())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        json_response(status, serde_json::to_vec(&self.0).unwrap_or_default())
+        let retry_after = self.0.data().and_then(|data| data["retryAfter"].as_u64());
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = json_response(status, body);
+        if let Some(seconds) = retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
