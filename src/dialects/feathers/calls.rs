@@ -51,16 +51,20 @@ const READING: usize = 16;
 type Socket = Arc<IoSocket<Adapter>>;
 
 /// Takes a socket's calls. The handler only enqueues, so it runs where frames are read, in order.
-#[derive(Clone)]
-pub(super) struct Calls(Arc<State>);
+pub(super) struct Calls {
+    login: Arc<SocketLogin>,
+    /// Where the client is.
+    address: Option<IpAddr>,
+    /// Made at the first call: most sockets only listen.
+    state: OnceLock<Arc<State>>,
+}
 
 struct State {
     server: Arc<Server>,
     login: Arc<SocketLogin>,
-    /// Where the client is.
     address: Option<IpAddr>,
-    /// The handshake's, read at the first call: most sockets only listen.
-    headers: OnceLock<Arc<Record>>,
+    /// The handshake's.
+    headers: Arc<Record>,
     /// Guards the queue between the reader, which pushes, and the one task that drains it.
     inbox: Mutex<Inbox>,
     arrived: Notify,
@@ -87,31 +91,38 @@ impl Waiting {
 }
 
 impl Calls {
-    /// An empty queue for a socket's calls.
-    pub(super) fn new(
-        server: Arc<Server>,
-        login: Arc<SocketLogin>,
-        address: Option<IpAddr>,
-    ) -> Self {
-        Self(Arc::new(State {
-            server,
+    /// What takes the calls of a socket with this login, and of a client at this address.
+    pub(super) const fn new(login: Arc<SocketLogin>, address: Option<IpAddr>) -> Self {
+        Self {
             login,
             address,
-            headers: OnceLock::new(),
-            inbox: Mutex::default(),
-            arrived: Notify::new(),
-            reading: Semaphore::new(READING),
-        }))
+            state: OnceLock::new(),
+        }
+    }
+
+    fn state(&self, socket: &Socket) -> &Arc<State> {
+        self.state.get_or_init(|| {
+            Arc::new(State {
+                server: Arc::clone(&self.login.server),
+                login: Arc::clone(&self.login),
+                address: self.address,
+                headers: Arc::new(headers(&socket.req_parts().headers)),
+                inbox: Mutex::default(),
+                arrived: Notify::new(),
+                reading: Semaphore::new(READING),
+            })
+        })
     }
 }
 
 impl MessageHandler<Adapter, ()> for Calls {
     fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
+        let state = self.state(&socket);
         let reply = Reply { socket, ack_id };
         match packet {
-            Packet::Str(text, _) if Gesture::is(&text) => self.0.gesture(&self.0, &text, reply),
-            Packet::Str(text, attachments) => self.0.push(
-                &self.0,
+            Packet::Str(text, _) if Gesture::is(&text) => state.gesture(state, &text, reply),
+            Packet::Str(text, attachments) => state.push(
+                state,
                 Waiting {
                     text: text.as_str().into(),
                     attachments: attachments.into_iter().flatten().collect(),
@@ -120,7 +131,7 @@ impl MessageHandler<Adapter, ()> for Calls {
             ),
             Packet::Bytes(_) => reply.at_once(
                 &Error::bad_request("A call is text, with bytes beside it at most"),
-                &self.0.server.peers,
+                &state.server.peers,
             ),
         }
     }
@@ -230,7 +241,7 @@ impl State {
         while !self.server.peers.keeps_up(reply.socket.id, budget) && reply.socket.connected() {
             tokio::time::sleep(PAUSE).await;
         }
-        let caller = self.caller(&reply.socket);
+        let caller = self.caller();
         let outcome = self.run(&text, attachments, caller, turn.clone()).await;
         // Whatever kind of call it was, the next one may start now.
         turn.pass();
@@ -239,12 +250,11 @@ impl State {
         when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
     }
 
-    fn caller(&self, socket: &Socket) -> Caller {
-        let read = || Arc::new(headers(&socket.req_parts().headers));
+    fn caller(&self) -> Caller {
         Caller {
             identity: self.login.identity(),
             provider: Some("socketio"),
-            headers: Arc::clone(self.headers.get_or_init(read)),
+            headers: Arc::clone(&self.headers),
             connection: Some(Arc::<SocketLogin>::clone(&self.login)),
             login: None,
             address: self.address,

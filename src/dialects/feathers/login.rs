@@ -29,7 +29,7 @@ pub(super) struct SocketLogin {
     /// Which socket.
     pub(super) sid: Sid,
     /// What it is called while nobody's name is known.
-    nickname: String,
+    nickname: u32,
     /// Whether the client asked for stamps.
     pub(super) stamps: bool,
     pub(super) wishes: Wishes,
@@ -60,12 +60,12 @@ impl SocketLogin {
         login: Option<LoggedIn>,
     ) -> Arc<Self> {
         let since = wishes.since.take();
-        let id = server.app.store.clock().random_id().simple().to_string();
+        let id = server.app.store.clock().random_id();
         Arc::new_cyclic(|me| Self {
             server: Arc::clone(server),
             me: Weak::clone(me),
             sid,
-            nickname: format!("anonymous-{}", &id[..8]),
+            nickname: id.as_fields().0,
             stamps: since.is_some(),
             wishes,
             state: Mutex::new(State {
@@ -178,7 +178,7 @@ impl SocketLogin {
         match self.identity_of(state) {
             Identity::Nobody => None,
             Identity::User(user) => Some(user.id.clone()),
-            _ => Some(self.nickname.clone()),
+            _ => Some(format!("anonymous-{:08x}", self.nickname)),
         }
     }
 

@@ -156,8 +156,7 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
     };
     let login = SocketLogin::new(server, socket.id, wishes, login);
     server.peers.add(Arc::clone(&login), websocket);
-    let calls = Calls::new(Arc::clone(server), Arc::clone(&login), address);
-    socket.on_fallback(calls);
+    socket.on_fallback(Calls::new(Arc::clone(&login), address));
     let server = Arc::clone(server);
     socket.on_disconnect(move |socket: Socket| {
         if let Some(login) = server.peers.remove(socket.id) {
