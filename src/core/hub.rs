@@ -120,6 +120,13 @@ impl Hub {
         Some(join(tail))
     }
 
+    /// Runs `act` with the newest event's place while nothing is published: a listener that it takes
+    /// from a sink's rooms has received everything up to there. `act` must not call the hub.
+    pub fn pause<R>(&self, act: impl FnOnce(Seq) -> R) -> R {
+        let state = self.lock();
+        act(state.head)
+    }
+
     /// Subscribes to the events after a place, as [`join`](Self::join) does for sinks.
     pub fn subscribe(
         &self,

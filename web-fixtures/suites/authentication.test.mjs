@@ -134,6 +134,55 @@ onEveryDatabase("Authentication", (database) => {
     assert.match((await soon(missed, "the missed board comes")).seq, /-\d+$/);
   });
 
+  test("a client with stamps that was logged out is sent what it missed when it logs in again", async () => {
+    const { accessToken } = await login(ANN);
+    const socket = io(daemon.url, { transports: ["websocket"], forceNew: true, auth: { since: "now" } });
+    keep(() => socket.close());
+    const enter = () => call(socket, "create", "authentication", { strategy: "jwt", accessToken }, {});
+    const leave = () => call(socket, "remove", "authentication", null, {});
+    const board = async (name) => (await post("/boards", { name }, accessToken)).body;
+    await enter();
+    const names = [];
+    const last = new Promise((resolve) => {
+      socket.on("boards created", ({ name }) => names.push(name) && name === "last" && resolve());
+    });
+    await board("before");
+    await leave();
+    await board("meanwhile");
+    await board("a moment later");
+    await enter();
+    await leave();
+    await board("out again");
+    await enter();
+    await board("last");
+    await soon(last, "the last board comes");
+    assert.deepEqual(names, ["before", "meanwhile", "a moment later", "out again", "last"]);
+  });
+
+  test("logging out and in while the past is sent loses and repeats nothing", async () => {
+    const { accessToken } = await login(ANN);
+    const { body: session } = await post("/sessions", {}, accessToken);
+    const { session_id } = session;
+    const bulk = Array.from({ length: 1_000 }, (_, index) => ({ session_id, index, content: "x".repeat(500) }));
+    await post("/messages", bulk, accessToken);
+    const socket = io(daemon.url, { transports: ["websocket"], forceNew: true, auth: { since: "0" } });
+    keep(() => socket.close());
+    const heard = [];
+    const all = new Promise((resolve) => {
+      socket.on("messages created", ({ index }) => heard.push(index) === bulk.length && resolve());
+    });
+    for (let times = 0; times < 20; times++) {
+      await call(socket, "create", "authentication", { strategy: "jwt", accessToken }, {});
+      await call(socket, "remove", "authentication", null, {});
+    }
+    await call(socket, "create", "authentication", { strategy: "jwt", accessToken }, {});
+    await soon(all, "every message comes");
+    const last = new Promise((resolve) => socket.once("messages created", resolve));
+    await post("/messages", { session_id, index: 1_000, content: "the last" }, accessToken);
+    await soon(last, "the last message comes");
+    assert.deepEqual(heard, Array.from({ length: 1_001 }, (_, index) => index));
+  });
+
   test("a token at the handshake lets in, as a header and as auth.token", async () => {
     const { accessToken } = await login(ANN);
     for (const options of [

@@ -17,7 +17,7 @@ use crate::core::{
     access::{Access, AccessChange},
     event::{Event, View},
     hub::{Hub, Sink},
-    stamp::LogId,
+    stamp::{LogId, Seq},
 };
 
 /// Events that one socket is given before the next one's turn; far fewer than its queue holds.
@@ -67,8 +67,11 @@ impl Sink for Emission {
         };
         let access = hub.access();
         let ends_logins = |event: &Arc<Event>| event.access.iter().any(AccessChange::ends_logins);
-        if events.iter().any(ends_logins) {
-            self.peers.end_logins();
+        if let Some(first) = events.first().filter(|_| events.iter().any(ends_logins)) {
+            let before = Seq(first.seq.0 - 1);
+            for login in self.peers.ended() {
+                login.end(before);
+            }
         }
         // An event that is not for all goes alone, and so does one after which less may be seen.
         let is_alike = |event: &Arc<Event>| public(event, access) && event.access.is_empty();

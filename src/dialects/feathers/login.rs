@@ -15,9 +15,10 @@ use super::{
     visits::Visits,
 };
 use crate::core::{
+    event::Event,
     identity::Identity,
     login::{LoggedIn, Login},
-    stamp::Since,
+    stamp::{Seq, Since},
     viewer::Viewer,
 };
 
@@ -40,8 +41,10 @@ pub(super) struct SocketLogin {
 
 pub(super) struct State {
     login: Option<LoggedIn>,
-    /// Where the client wants to start, until somebody is there to whom it may be told.
+    /// Where the client wants to start, or to go on, while it is not live.
     since: Option<Since>,
+    /// How often it stopped hearing: what is sent for an earlier time must not be sent any more.
+    stopped: u32,
     /// Whether it is, or is about to be, in its rooms.
     pub(super) hears: bool,
     /// Whether it is in its rooms.
@@ -71,6 +74,7 @@ impl SocketLogin {
             state: Mutex::new(State {
                 login,
                 since,
+                stopped: 0,
                 hears: false,
                 live: false,
                 gone: false,
@@ -84,6 +88,12 @@ impl SocketLogin {
         self.identity_of(&self.lock())
     }
 
+    /// Who listens. A login whose time is over hears until it is ended, so that its end has a place
+    /// in the story.
+    pub(super) fn listener(&self) -> Identity {
+        self.listener_of(&self.lock())
+    }
+
     /// Whether the login's time is over, or its user gone.
     pub(super) fn has_ended(&self) -> bool {
         let state = self.lock();
@@ -93,11 +103,11 @@ impl SocketLogin {
         login.is_some_and(|login| !self.is_good(login) || is_gone(login))
     }
 
-    /// Ends the login. Where one is required the client hears nothing more; else it is a stranger
-    /// again, who hears everything.
-    pub(super) fn end(&self) {
+    /// Ends the login, while nothing is published after `place`. Where one is required the client hears
+    /// nothing more; else it is a stranger again, who hears everything.
+    pub(super) fn end(&self, place: Seq) {
         if self.server.app.services.door.settings.required {
-            self.log_out();
+            self.stop(place);
         } else {
             let mut state = self.lock();
             self.hide(&mut state);
@@ -124,18 +134,17 @@ impl SocketLogin {
         }
         state.hears = true;
         self.arrive(&mut state);
-        match state.since.take() {
-            Some(since @ (Since::Start | Since::After(..))) => {
-                let (app, login) = (Arc::clone(&self.server.app), Arc::clone(self));
-                self.server
-                    .app
-                    .tasks
-                    .spawn(resume(app, socket.clone(), login, since));
+        match state.since.clone().filter(|_| resumes) {
+            Some(since) => {
+                let hearing = Hearing {
+                    login: Arc::clone(self),
+                    stopped: state.stopped,
+                };
+                let app = Arc::clone(&self.server.app);
+                let tasks = &self.server.app.tasks;
+                tasks.spawn(resume(app, socket.clone(), hearing, since));
             }
-            _ => {
-                state.live = true;
-                self.join_rooms(socket, &state);
-            }
+            None => self.go_live(socket, &mut state),
         }
     }
 
@@ -144,13 +153,27 @@ impl SocketLogin {
         self.lock().hears
     }
 
-    /// Puts a client that has everything by now into its rooms, unless it logged out meanwhile.
-    pub(super) fn join(&self, socket: &Socket) {
+    /// Puts a client that has everything by now into its rooms.
+    fn go_live(&self, socket: &Socket, state: &mut State) {
+        state.live = true;
+        state.since = None;
+        self.join_rooms(socket, state);
+    }
+
+    /// Lets the client hear nothing more, while nothing is published after `place`. One with stamps
+    /// goes on from there once somebody has logged in again.
+    fn stop(&self, place: Seq) {
         let mut state = self.lock();
-        if state.hears {
-            state.live = true;
-            self.join_rooms(socket, &state);
+        if state.live && self.stamps {
+            let log = self.server.app.store.story().log.id();
+            state.since = Some(Since::After(log, place));
         }
+        state.login = None;
+        state.hears = false;
+        state.live = false;
+        state.stopped += 1;
+        self.depart(&mut state);
+        self.with_socket(|socket| socket.leave_all());
     }
 
     /// Whether it hears what happens on a board.
@@ -219,6 +242,13 @@ impl SocketLogin {
         }
     }
 
+    fn listener_of(&self, state: &State) -> Identity {
+        match &state.login {
+            Some(login) => login.identity.clone(),
+            None => self.server.app.services.door.stranger(),
+        }
+    }
+
     fn is_good(&self, login: &LoggedIn) -> bool {
         let now = self.server.app.store.clock().now();
         login.ends.is_none_or(|ends| ends > now)
@@ -226,6 +256,67 @@ impl SocketLogin {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that is being sent what it missed, until it stops hearing.
+pub(super) struct Hearing {
+    login: Arc<SocketLogin>,
+    /// How often it had stopped when this began.
+    stopped: u32,
+}
+
+impl Hearing {
+    /// Whether the client still is to be sent what it missed.
+    pub(super) fn goes_on(&self) -> bool {
+        self.state().is_some()
+    }
+
+    /// Hands over an event that the client may see and wants, and notes that it has it; nothing, if it
+    /// stopped hearing.
+    ///
+    /// # Errors
+    /// As `send`: then it does not have it.
+    pub(super) fn hand<E>(
+        &self,
+        event: &Event,
+        send: impl FnOnce(&RawValue) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(mut state) = self.state() else {
+            return Ok(());
+        };
+        let identity = self.login.listener_of(&state);
+        let access = self.login.server.app.store.story().hub.access();
+        let view = event.view(&identity, access);
+        if let Some(data) = view.filter(|_| self.login.wants(event, &state)) {
+            send(data)?;
+        }
+        self.reach(event.seq, &mut state);
+        Ok(())
+    }
+
+    /// Notes that the client has everything up to a place.
+    pub(super) fn reached(&self, place: Seq) {
+        if let Some(mut state) = self.state() {
+            self.reach(place, &mut state);
+        }
+    }
+
+    /// Puts a client that has everything by now into its rooms.
+    pub(super) fn ends(&self, socket: &Socket) {
+        if let Some(mut state) = self.state() {
+            self.login.go_live(socket, &mut state);
+        }
+    }
+
+    fn reach(&self, place: Seq, state: &mut State) {
+        let log = self.login.server.app.store.story().log.id();
+        state.since = Some(Since::After(log, place));
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        let state = self.login.lock();
+        (state.hears && state.stopped == self.stopped).then_some(state)
     }
 }
 
@@ -249,12 +340,8 @@ impl Login for SocketLogin {
     }
 
     fn log_out(&self) {
-        let mut state = self.lock();
-        state.login = None;
-        state.hears = false;
-        state.live = false;
-        self.depart(&mut state);
-        self.with_socket(|socket| socket.leave_all());
+        let hub = &self.server.app.store.story().hub;
+        hub.pause(|head| self.stop(head));
     }
 
     fn viewer(&self) -> &dyn Viewer {

@@ -67,13 +67,11 @@ impl Peers {
         known.peers.get(&sid).map(|peer| Arc::clone(&peer.login))
     }
 
-    /// Ends the logins whose time is over, or whose user is gone.
-    pub(super) fn end_logins(&self) {
-        for login in self.logins() {
-            if login.has_ended() {
-                login.end();
-            }
-        }
+    /// The logins whose time is over, or whose user is gone.
+    pub(super) fn ended(&self) -> Vec<Arc<SocketLogin>> {
+        let mut logins = self.logins();
+        logins.retain(|login| login.has_ended());
+        logins
     }
 
     /// Every socket's login.
@@ -95,7 +93,7 @@ impl Peers {
             .map(|view| (view, HashSet::new()))
             .collect();
         for login in self.logins() {
-            let identity = login.identity();
+            let identity = login.listener();
             let mut views = views.iter_mut();
             if let Some((_, sids)) = views.find(|(view, _)| view.audience.admits(&identity, access))
             {

@@ -8,7 +8,7 @@ use socketioxide::SendError;
 
 use super::{
     events::Frame,
-    login::SocketLogin,
+    login::Hearing,
     rooms::{PAUSE, Socket, is_full, when_there_is_room},
 };
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
     core::{
         event::Event,
         feed::Reset,
-        hub::Hub,
         stamp::{LogId, Seq, Since},
     },
     error::{Error, Result},
@@ -103,12 +102,11 @@ impl Handshake {
 }
 
 /// Sends a client what it missed and joins it to what comes.
-pub(super) async fn resume(app: Arc<App>, socket: Socket, login: Arc<SocketLogin>, since: Since) {
+pub(super) async fn resume(app: Arc<App>, socket: Socket, hearing: Hearing, since: Since) {
     let client = Client {
         log: app.store.story().log.id(),
         socket: &socket,
-        login,
-        hub: Arc::clone(&app.store.story().hub),
+        hearing,
     };
     if let Err(error) = client.replay(&app, &since).await {
         tracing::error!(%error, "a client could not be sent what it missed");
@@ -120,8 +118,7 @@ pub(super) async fn resume(app: Arc<App>, socket: Socket, login: Arc<SocketLogin
 /// A client that is sent what it missed.
 struct Client<'a> {
     socket: &'a Socket,
-    login: Arc<SocketLogin>,
-    hub: Arc<Hub>,
+    hearing: Hearing,
     log: LogId,
 }
 
@@ -141,7 +138,7 @@ impl Client<'_> {
             Ok(cursor) => cursor,
             Err(reset) => self.tell(&reset).await,
         };
-        while self.socket.connected() && self.login.hears() {
+        while self.socket.connected() && self.hearing.goes_on() {
             match self.go_live(app, cursor) {
                 Joined::Live => return Ok(()),
                 Joined::Full(reached) => {
@@ -175,7 +172,7 @@ impl Client<'_> {
                 }
                 reached = event.seq;
             }
-            self.login.join(self.socket);
+            self.hearing.ends(self.socket);
             Joined::Live
         });
         joined.unwrap_or(Joined::Behind)
@@ -186,16 +183,14 @@ impl Client<'_> {
         let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));
         let text = json!({"reason": reset.reason, "oldest": oldest, "latest": latest});
         when_there_is_room(self.socket, || self.socket.emit("reset", &text)).await;
+        self.hearing.reached(reset.latest);
         reset.latest
     }
 
     fn emit(&self, event: &Event) -> Result<(), SendError> {
-        let identity = self.login.identity();
-        let view = event.view(&identity, self.hub.access());
-        let Some(data) = view.filter(|_| self.login.wants(event)) else {
-            return Ok(());
-        };
-        let frame = Frame::new(event, data, &self.log);
-        self.socket.emit(&frame.name, &(frame.data, &frame.stamp))
+        self.hearing.hand(event, |data| {
+            let frame = Frame::new(event, data, &self.log);
+            self.socket.emit(&frame.name, &(frame.data, &frame.stamp))
+        })
     }
 }

@@ -174,7 +174,13 @@ async fn end_logins(app: Arc<App>, peers: Arc<Peers>) {
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
-            _ = tick.tick() => peers.end_logins(),
+            _ = tick.tick() => {
+                let ended = peers.ended();
+                if !ended.is_empty() {
+                    let hub = &app.store.story().hub;
+                    hub.pause(|head| ended.iter().for_each(|login| login.end(head)));
+                }
+            }
         }
     }
 }

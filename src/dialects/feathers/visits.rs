@@ -84,10 +84,9 @@ impl SocketLogin {
     }
 
     /// Whether an event is one of those that the client wants: of its boards, once it is on one.
-    pub(super) fn wants(&self, event: &Event) -> bool {
-        let state = self.lock();
+    pub(super) fn wants(&self, event: &Event, state: &State) -> bool {
         let boards = &state.visits.boards;
-        !self.is_scoped(&state) || event.topics_of("board").any(|id| boards.contains_key(id))
+        !self.is_scoped(state) || event.topics_of("board").any(|id| boards.contains_key(id))
     }
 
     /// Whether it views a board.
