@@ -4,6 +4,8 @@
 //! milliseconds and `Z`, `Json` columns hold JSON text (key order is part of it). Both databases
 //! store both as text.
 
+pub mod api_key_digests;
+pub mod api_keys;
 pub mod board_members;
 pub mod board_sessions;
 pub mod boards;

@@ -7,6 +7,7 @@ mod m0001_spine;
 mod m0002_services;
 mod m0003_users;
 mod m0004_members;
+mod m0005_api_keys;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_services::Migration),
             Box::new(m0003_users::Migration),
             Box::new(m0004_members::Migration),
+            Box::new(m0005_api_keys::Migration),
         ]
     }
 }

@@ -3,6 +3,8 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
+use crate::core::login::Credential;
+
 /// What an API key starts with.
 pub const API_KEY: &str = "ap_";
 
@@ -23,6 +25,15 @@ pub fn digest(text: &str) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// What somebody shows: an API key or an access token, told apart by how they start.
+pub fn credential(text: &str) -> Credential {
+    if text.starts_with(API_KEY) {
+        Credential::Key(text.to_owned())
+    } else {
+        Credential::Token(text.to_owned())
+    }
 }
 
 /// The start of a key, by which people tell theirs apart.

@@ -4,10 +4,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::identity::{Identity, Role, User};
+use tokio::sync::{Notify, futures::Notified};
+
+use super::identity::{Identity, Key, Role, User};
 
 /// A change to who may see what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,40 +41,53 @@ pub enum AccessChange {
         /// The user.
         user: String,
     },
+    /// An API key is no longer good.
+    NoKey(String),
 }
 
 impl AccessChange {
-    /// Whether somebody who may be logged in is gone.
+    /// Whether it ends logins: somebody is gone, or a key is.
     pub const fn ends_logins(&self) -> bool {
-        matches!(self, Self::Role { role: None, .. })
+        matches!(self, Self::Role { role: None, .. } | Self::NoKey(_))
     }
 }
 
 /// Who may see which board. Boards that are gone stay: the log still speaks of them.
 #[derive(Debug, Default)]
-pub struct Access(RwLock<Boards>);
+pub struct Access {
+    /// Guards what is known between those who publish and those who look.
+    known: RwLock<Known>,
+    /// Told when logins end.
+    ended: Notify,
+}
 
 #[derive(Debug, Default)]
-struct Boards {
+struct Known {
     private: HashSet<String>,
     members: HashMap<String, HashSet<String>>,
-    /// Users who changed while they may be logged in.
+    logins: Logins,
+}
+
+/// What changed while somebody may be logged in.
+#[derive(Debug, Default)]
+struct Logins {
+    /// Users.
     roles: HashMap<String, Option<Role>>,
+    /// Keys that are no longer good.
+    ended_keys: HashSet<String>,
 }
 
 impl Access {
     /// Starts anew with these changes.
     pub fn replace(&self, changes: impl IntoIterator<Item = AccessChange>) {
-        let mut boards = Boards {
-            roles: std::mem::take(
-                &mut self.0.write().unwrap_or_else(PoisonError::into_inner).roles,
-            ),
-            ..Boards::default()
+        let mut known = self.write();
+        *known = Known {
+            logins: std::mem::take(&mut known.logins),
+            ..Known::default()
         };
         for change in changes {
-            boards.apply(&change);
+            known.apply(&change);
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = boards;
     }
 
     /// Applies changes.
@@ -80,31 +95,46 @@ impl Access {
         if changes.is_empty() {
             return;
         }
-        let mut boards = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.write();
         for change in changes {
-            boards.apply(change);
+            known.apply(change);
+        }
+        drop(known);
+        if changes.iter().any(AccessChange::ends_logins) {
+            self.ended.notify_waiters();
         }
     }
 
-    /// Who somebody is by now: a user's role may have changed since the login, or the user is gone.
+    /// Done when logins end after it was made; whoever waits looks at its own then.
+    pub fn logins_end(&self) -> Notified<'_> {
+        self.ended.notified()
+    }
+
+    /// Who somebody is by now: a user's role may have changed since the login, or the user, or the
+    /// key, is gone.
     pub fn current(&self, identity: &Identity) -> Identity {
         let Identity::User(user) = identity else {
             return identity.clone();
         };
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        match known.roles.get(&user.id) {
+        let known = self.read();
+        let is_over = |key: &Key| known.logins.ended_keys.contains(&key.id);
+        if user.key.as_ref().is_some_and(is_over) {
+            return Identity::Nobody;
+        }
+        match known.logins.roles.get(&user.id) {
             None => identity.clone(),
             Some(None) => Identity::Nobody,
             Some(Some(role)) => Identity::User(Arc::new(User {
                 id: user.id.clone(),
                 role: *role,
+                key: user.key.clone(),
             })),
         }
     }
 
     /// Whether everybody who is let in sees one of these boards.
     pub fn is_public(&self, boards: &[String]) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.read();
         boards.iter().any(|board| !known.private.contains(board))
     }
 
@@ -113,7 +143,7 @@ impl Access {
         if sees_all(identity) {
             return true;
         }
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.read();
         let is_member = |board: &String| {
             let members = known.members.get(board);
             let user = identity.user_id();
@@ -125,6 +155,14 @@ impl Access {
             .iter()
             .any(|board| !known.private.contains(board) || is_member(board))
     }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Whether somebody looks after the daemon and sees every board.
@@ -132,7 +170,7 @@ pub fn sees_all(identity: &Identity) -> bool {
     identity.role() >= Some(Role::Admin)
 }
 
-impl Boards {
+impl Known {
     fn apply(&mut self, change: &AccessChange) {
         match change {
             AccessChange::Private(board) => drop(self.private.insert(board.clone())),
@@ -142,7 +180,10 @@ impl Boards {
                 let members = self.members.entry(board.clone()).or_default();
                 members.insert(user.clone());
             }
-            AccessChange::Role { user, role } => drop(self.roles.insert(user.clone(), *role)),
+            AccessChange::Role { user, role } => {
+                self.logins.roles.insert(user.clone(), *role);
+            }
+            AccessChange::NoKey(key) => drop(self.logins.ended_keys.insert(key.clone())),
             AccessChange::NoMember { board, user } => {
                 if let Some(members) = self.members.get_mut(board) {
                     members.remove(user);

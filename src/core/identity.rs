@@ -41,6 +41,56 @@ pub struct User {
     pub id: String,
     /// What the user may do.
     pub role: Role,
+    /// The API key with which the user came in, if with one.
+    pub key: Option<Key>,
+}
+
+/// An API key that stands for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The key's id.
+    pub id: String,
+    /// The most that it lets its user do.
+    pub scope: KeyScope,
+}
+
+/// What an API key leaves of its user's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyScope {
+    /// Reading.
+    Read,
+    /// What a member may do, but nothing that concerns logins: no users, no keys.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+impl KeyScope {
+    /// Every scope, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The scope's word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads a scope's word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word)
+    }
+
+    /// The highest role that it leaves.
+    const fn role(self) -> Role {
+        match self {
+            Self::Read => Role::Viewer,
+            Self::Write => Role::Member,
+            Self::Admin => Role::Owner,
+        }
+    }
 }
 
 /// Who stands behind a call or a subscription.
@@ -75,8 +125,19 @@ impl Identity {
         match self {
             Self::Nobody => None,
             Self::Anonymous => Some(Role::Viewer),
-            Self::User(user) => Some(user.role),
+            Self::User(user) => {
+                let most = user.key.as_ref().map_or(Role::Owner, |key| key.scope.role());
+                Some(user.role.min(most))
+            }
             Self::Owner | Self::System => Some(Role::Owner),
+        }
+    }
+
+    /// The scope of the API key that it came in with; without one there is no limit but the role.
+    pub fn scope(&self) -> KeyScope {
+        match self {
+            Self::User(user) => user.key.as_ref().map_or(KeyScope::Admin, |key| key.scope),
+            _ => KeyScope::Admin,
         }
     }
 
@@ -85,6 +146,31 @@ impl Identity {
         match self {
             Self::User(user) => Some(&user.id),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_takes_away_and_never_adds() {
+        let by = |role, scope| {
+            let key = Some(Key {
+                id: "k".to_owned(),
+                scope,
+            });
+            let id = "u".to_owned();
+            Identity::User(Arc::new(User { id, role, key })).role()
+        };
+        for (role, scope, left) in [
+            (Role::Viewer, KeyScope::Admin, Role::Viewer),
+            (Role::Member, KeyScope::Read, Role::Viewer),
+            (Role::Owner, KeyScope::Write, Role::Member),
+            (Role::Owner, KeyScope::Admin, Role::Owner),
+        ] {
+            assert_eq!(by(role, scope), Some(left), "{role:?} with {scope:?}");
         }
     }
 }

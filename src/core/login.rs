@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{clock::Timestamp, identity::Identity, viewer::Viewer};
+use super::{access::Access, clock::Timestamp, identity::Identity, viewer::Viewer};
 
 /// Who logged in, and with what.
 #[derive(Clone, Debug)]
@@ -15,9 +15,31 @@ pub struct LoggedIn {
     pub ends: Option<Timestamp>,
 }
 
-/// A token or key; never shown in logs.
+impl LoggedIn {
+    /// Whether it is over: its time, its user or its key.
+    pub fn has_ended(&self, now: Timestamp, access: &Access) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+            || access.current(&self.identity) == Identity::Nobody
+    }
+}
+
+/// What somebody proves who they are with; never shown in logs.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credential(pub String);
+pub enum Credential {
+    /// An access token.
+    Token(String),
+    /// An API key.
+    Key(String),
+}
+
+impl Credential {
+    /// The text that was shown.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Token(text) | Self::Key(text) => text,
+        }
+    }
+}
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

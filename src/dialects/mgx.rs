@@ -18,13 +18,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
     feathers::ErrorResponse,
     visitor::Visitor,
-    ws::{self, Dialect, Inbound, Step},
+    ws::{self, Close, Dialect, Inbound, Step, Until},
 };
 use crate::{
     App,
@@ -83,11 +84,16 @@ async fn stream(
         return ErrorResponse(Error::forbidden("Not authenticated")).into_response();
     };
     let since = query.get("since").map(String::as_str);
+    let left = visitor.clone().left(Arc::clone(&app));
     match open(&app, visitor, since).await {
-        Ok((feed, mgx)) => ws::modest(upgrade)
-            .max_message_size(MAX_INBOUND)
-            .max_frame_size(MAX_INBOUND)
-            .on_upgrade(move |socket| ws::run(socket, app, mgx, feed)),
+        Ok((source, mgx)) => {
+            let end = Box::pin(left.map(|()| Close(1008, "the login has ended")));
+            let source = Until { source, end };
+            ws::modest(upgrade)
+                .max_message_size(MAX_INBOUND)
+                .max_frame_size(MAX_INBOUND)
+                .on_upgrade(move |socket| ws::run(socket, app, mgx, source))
+        }
         Err(error) => ErrorResponse(error).into_response(),
     }
 }
@@ -120,7 +126,7 @@ struct Mgx {
 }
 
 impl Dialect for Mgx {
-    type Source = Feed;
+    type Source = Until<Feed>;
 
     fn receive(&mut self, frame: Inbound) -> Step {
         let length = match frame {

@@ -21,6 +21,7 @@ use super::{feathers::ErrorResponse, visitor::Visitor};
 use crate::{
     App,
     core::{
+        BoxFuture,
         event::Event,
         feed::{Feed, Item, Reset},
         stamp::{LogId, Since},
@@ -86,6 +87,7 @@ async fn open(
     let feed = Feed::open(app.store.story().clone(), &since).await?;
     let log = app.store.story().log.id();
     let listener = Listener {
+        left: Box::pin(visitor.clone().left(Arc::clone(app))),
         app: Arc::clone(app),
         visitor,
         feed,
@@ -99,6 +101,8 @@ async fn open(
 struct Listener {
     app: Arc<App>,
     visitor: Visitor,
+    /// Done when the login has ended.
+    left: BoxFuture<'static, ()>,
     feed: Feed,
     log: LogId,
     /// The only board whose events the client wants.
@@ -119,6 +123,7 @@ impl Listener {
         let stopping = self.app.stopping.clone();
         tokio::select! {
             () = stopping.cancelled() => return None,
+            () = &mut self.left => return None,
             item = timeout(HEARTBEAT, self.feed.next()) => match item {
                 Err(_) => text.push_str(":\n\n"),
                 Ok(Ok(item)) => self.frame(&item, &mut text),

@@ -1,6 +1,7 @@
-//! Who stands behind a request: a token as header, or as `?token=` where no header can be sent.
+//! Who stands behind a request: a token or API key as header, or as `?token=` where no header can be
+//! sent.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{future::pending, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -8,16 +9,25 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
+use tokio::time::sleep;
 
 use super::feathers::ErrorResponse;
 use crate::{
     App,
-    core::{connection::Connection, identity::Identity, login::LoggedIn},
+    auth::keys,
+    core::{
+        connection::Connection,
+        identity::Identity,
+        login::{Credential, LoggedIn},
+    },
     error::{Error, Result},
 };
 
 /// The name of the parameter that holds a token.
 pub(super) const PARAMETER: &str = "token";
+
+/// The headers that hold an API key.
+const KEY_HEADERS: [&str; 2] = ["x-api-key", "api-key"];
 
 /// Somebody at the door.
 #[derive(Clone, Debug)]
@@ -46,9 +56,9 @@ impl Visitor {
     pub(super) async fn of(app: &Arc<App>, parts: &Parts) -> Result<Self> {
         let connection = parts.extensions.get::<Connection>();
         let address = connection.map(|connection| connection.peer().ip());
-        let token = bearer(&parts.headers).or_else(|| parameter(&parts.uri));
-        let login = match token {
-            Some(token) => login(app, &token).await?,
+        let shown = credential(&parts.headers).or_else(|| parameter(&parts.uri));
+        let login = match shown {
+            Some(shown) => login(app, &shown).await?,
             None => None,
         };
         let stranger = || app.services.door.stranger();
@@ -60,13 +70,43 @@ impl Visitor {
         })
     }
 
-    /// Who listens now: a login may have ended since.
+    /// Who listens now: a login may have ended since, and with it what the visitor came for.
     pub(super) fn identity(&self, app: &App) -> Identity {
-        let ends = self.login.as_ref().and_then(|login| login.ends);
-        if ends.is_some_and(|ends| ends <= app.store.clock().now()) {
-            return app.services.door.stranger();
+        if self.has_left(app) {
+            return Identity::Nobody;
         }
         self.identity.clone()
+    }
+
+    /// Done when the login has ended; never, for who came without one.
+    pub(super) async fn left(self, app: Arc<App>) {
+        let Some(login) = &self.login else {
+            return pending().await;
+        };
+        let access = app.store.story().hub.access();
+        loop {
+            let mut some_end = pin!(access.logins_end());
+            some_end.as_mut().enable();
+            if self.has_left(&app) {
+                return;
+            }
+            let Some(ends) = login.ends else {
+                some_end.await;
+                continue;
+            };
+            let left = ends.millis() - app.store.clock().now().millis();
+            let left = Duration::from_millis(left.max(0).unsigned_abs());
+            tokio::select! {
+                () = some_end => {}
+                () = sleep(left) => {}
+            }
+        }
+    }
+
+    fn has_left(&self, app: &App) -> bool {
+        let (now, access) = (app.store.clock().now(), app.store.story().hub.access());
+        let login = self.login.as_ref();
+        login.is_some_and(|login| login.has_ended(now, access))
     }
 
     /// Refuses somebody who may see nothing at all.
@@ -97,18 +137,28 @@ pub(super) async fn verify(State(app): State<Arc<App>>, mut request: Request) ->
     }
 }
 
-/// The login that a token stands for; a bad one is an error only where one is required.
-pub(super) async fn login(app: &Arc<App>, token: &str) -> Result<Option<LoggedIn>> {
+/// The login that a token or key stands for; a bad one is an error only where one is required.
+pub(super) async fn login(app: &Arc<App>, shown: &Credential) -> Result<Option<LoggedIn>> {
     let door = &app.services.door;
-    match door.identify(token, &app.store).await {
-        Ok((_, login)) => Ok(Some(login)),
+    match door.identify(shown, &app.store).await {
+        Ok(login) => Ok(Some(login)),
         Err(error) if door.settings.required => Err(error),
         Err(_) => Ok(None),
     }
 }
 
+/// The token or key in the headers.
+pub(super) fn credential(headers: &HeaderMap) -> Option<Credential> {
+    let key = || {
+        let mut values = KEY_HEADERS.iter().filter_map(|name| headers.get(*name));
+        let key = values.find_map(|value| value.to_str().ok().filter(|key| !key.is_empty()))?;
+        Some(Credential::Key(key.trim().to_owned()))
+    };
+    bearer(headers).map(keys::credential).or_else(key)
+}
+
 /// The token in the `Authorization` header: `Bearer <token>`, `JWT <token>` or the token alone.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
     match value.split_once(' ') {
         None => Some(value).filter(|value| !value.is_empty()),
@@ -118,15 +168,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
             known.then(|| token.trim())
         }
     }
-    .map(str::to_owned)
 }
 
-fn parameter(uri: &Uri) -> Option<String> {
+fn parameter(uri: &Uri) -> Option<Credential> {
     let mut pairs = uri
         .query()?
         .split('&')
         .filter_map(|pair| pair.split_once('='));
     let (_, token) = pairs.find(|(name, _)| *name == PARAMETER)?;
     let token = percent_decode_str(token).decode_utf8().ok()?;
-    Some(token.into_owned()).filter(|token| !token.is_empty())
+    (!token.is_empty()).then(|| keys::credential(&token))
 }

@@ -100,6 +100,30 @@ impl Source for Feed {
     }
 }
 
+/// A source that gives no more once the connection is to end.
+pub(super) struct Until<S> {
+    /// What is given until then.
+    pub(super) source: S,
+    /// Done when it is to end.
+    pub(super) end: BoxFuture<'static, Close>,
+}
+
+impl<S: Source> Source for Until<S> {
+    type Item = S::Item;
+
+    async fn next(&mut self) -> Result<S::Item, Close> {
+        tokio::select! {
+            biased;
+            close = &mut self.end => Err(close),
+            item = self.source.next() => item,
+        }
+    }
+
+    fn take(&mut self) -> Option<S::Item> {
+        self.source.take()
+    }
+}
+
 /// A frame from the client.
 pub(super) enum Inbound {
     /// Text.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Service, door::Door, records::Records, refresh, users, values::text};
 use crate::{
-    auth::passwords::Fit,
+    auth::{keys, passwords::Fit},
     core::{
         BoxFuture,
         call::{Answer, Call, Method},
@@ -60,7 +60,14 @@ impl Authentication {
             Some("jwt") => {
                 let token = call.data["accessToken"].as_str();
                 let token = token.ok_or_else(|| Error::not_authenticated("No access token"))?;
-                self.jwt(token, call, store).await
+                // Feathers' client shows whatever it was given as a token when it comes back.
+                self.with(&keys::credential(token), call, store).await
+            }
+            Some("apiKey") => {
+                let key = call.data["apiKey"].as_str();
+                let key = key.ok_or_else(|| Error::not_authenticated("No API key"))?;
+                self.with(&Credential::Key(key.to_owned()), call, store)
+                    .await
             }
             Some("anonymous") if !self.door.settings.required || self.door.settings.anonymous => {
                 Ok(self.anonymous(call, store))
@@ -100,7 +107,7 @@ impl Authentication {
         let tokens = &self.door.settings.tokens;
         let claims = tokens.claims(id, store.clock().now(), store.clock().random_id());
         let token = tokens.sign(&claims)?;
-        let (_, login) = self.door.identify(&token, store).await?;
+        let (_, login) = self.door.by_token(&token, store).await?;
         let user = self
             .users
             .read(&mut store.reader(), id, &Identity::System)
@@ -115,17 +122,41 @@ impl Authentication {
         )
     }
 
-    async fn jwt(&self, token: &str, call: &Call, store: &Store) -> Result<Value> {
-        let (claims, login) = self.door.identify(token, store).await?;
-        let user = self
-            .users
-            .read(&mut store.reader(), &claims.sub, &Identity::System)
-            .await?;
+    /// Logs in with a token or key.
+    async fn with(&self, credential: &Credential, call: &Call, store: &Store) -> Result<Value> {
+        let (answer, login) = self.proved(credential, store).await?;
         if let Some(connection) = &call.caller.connection {
             Arc::clone(connection).log_in(login);
         }
-        let authentication = json!({"strategy": "jwt", "accessToken": token, "payload": claims});
-        Ok(json!({"accessToken": token, "authentication": authentication, "user": user}))
+        Ok(answer)
+    }
+
+    /// What a good token or key is answered, and the login that it stands for.
+    async fn proved(&self, credential: &Credential, store: &Store) -> Result<(Value, LoggedIn)> {
+        let shown = credential.text();
+        let (authentication, login) = match credential {
+            Credential::Token(token) => {
+                let (claims, login) = self.door.by_token(token, store).await?;
+                let said = json!({"strategy": "jwt", "accessToken": shown, "payload": claims});
+                (said, login)
+            }
+            Credential::Key(key) => {
+                let (record, login) = self.door.by_key(key, store).await?;
+                let payload = json!({
+                    "sub": record.get("user_id"),
+                    "jti": record.get("id"),
+                    "scopes": record.get("scopes"),
+                    "exp": login.ends.map(|ends| ends.millis().div_euclid(1_000)),
+                });
+                (json!({"strategy": "apiKey", "payload": payload}), login)
+            }
+        };
+        let user = login.identity.user_id().unwrap_or_default();
+        let db = &mut store.reader();
+        let user = self.users.read(db, user, &Identity::System).await?;
+        let answer =
+            json!({"accessToken": shown, "authentication": authentication, "user": user});
+        Ok((answer, login))
     }
 
     fn anonymous(&self, call: &Call, store: &Store) -> Value {
@@ -140,7 +171,7 @@ impl Authentication {
         {
             Arc::clone(connection).log_in(LoggedIn {
                 identity: Identity::Anonymous,
-                credential: Credential(String::new()),
+                credential: Credential::Token(String::new()),
                 ends: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
             });
         }
@@ -156,7 +187,7 @@ impl Authentication {
         let login = connection.and_then(|connection| connection.login());
         let login = login.or_else(|| call.caller.login.clone());
         let login = login.ok_or_else(|| information("(no `strategy` set)"))?;
-        let token = login.credential.0.as_str();
+        let token = login.credential.text();
         if call
             .id
             .as_ref()
@@ -165,16 +196,7 @@ impl Authentication {
             return Err(Error::not_authenticated("Invalid access token"));
         }
         let answer = match &login.identity {
-            Identity::User(_) => {
-                let (claims, _) = self.door.identify(token, store).await?;
-                let user = self
-                    .users
-                    .read(&mut store.reader(), &claims.sub, &Identity::System)
-                    .await?;
-                let authentication =
-                    json!({"strategy": "jwt", "accessToken": token, "payload": claims});
-                json!({"accessToken": token, "authentication": authentication, "user": user})
-            }
+            Identity::User(_) => self.proved(&login.credential, store).await?.0,
             _ => json!({"accessToken": token}),
         };
         if let Some(connection) = connection {

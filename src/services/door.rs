@@ -1,4 +1,4 @@
-//! The door: whether callers must log in, and who stands behind a token.
+//! The door: whether callers must log in, and who stands behind a token or key.
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -8,16 +8,17 @@ use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::{limits::Limiter, values::text};
+use super::{api_keys, limits::Limiter, values::text};
 use crate::{
     auth::{
+        keys,
         passwords::{self, Fit},
         tokens::{Claims, Tokens},
     },
     core::{
         Record,
         clock::Timestamp,
-        identity::{Identity, Role, User},
+        identity::{Identity, Key, KeyScope, Role, User},
         login::{Credential, LoggedIn},
     },
     error::{Error, Kind, Result},
@@ -71,19 +72,61 @@ impl Door {
         }
     }
 
-    /// Who stands behind a token.
+    /// Who stands behind a token or key.
     ///
     /// # Errors
     /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
-    pub async fn identify(&self, token: &str, store: &Store) -> Result<(Claims, LoggedIn)> {
+    pub async fn identify(&self, credential: &Credential, store: &Store) -> Result<LoggedIn> {
+        match credential {
+            Credential::Token(token) => self.by_token(token, store).await.map(|(_, login)| login),
+            Credential::Key(key) => self.by_key(key, store).await.map(|(_, login)| login),
+        }
+    }
+
+    /// Who stands behind a token, and what it says.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
+    pub async fn by_token(&self, token: &str, store: &Store) -> Result<(Claims, LoggedIn)> {
         let claims = self.settings.tokens.verify(token, store.clock().now())?;
         let user = self.user(&claims.sub, store).await?;
         let login = LoggedIn {
             identity: Identity::User(Arc::new(user)),
-            credential: Credential(token.to_owned()),
+            credential: Credential::Token(token.to_owned()),
             ends: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
         };
         Ok((claims, login))
+    }
+
+    /// Who stands behind an API key, and its record.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
+    pub async fn by_key(&self, key: &str, store: &Store) -> Result<(Record, LoggedIn)> {
+        let refused = || Error::not_authenticated("Invalid API key");
+        let digest = keys::digest(key);
+        let record = api_keys::by_digest(&digest, &mut store.reader()).await?;
+        let record = record.ok_or_else(refused)?;
+        let (id, user) = text(&record, "id")
+            .zip(text(&record, "user_id"))
+            .ok_or_else(refused)?;
+        let (ends, now) = (api_keys::ends(&record), store.clock().now());
+        if ends.is_some_and(|ends| ends <= now) {
+            return Err(Error::not_authenticated("The API key has expired"));
+        }
+        let scope = api_keys::scope(&record).unwrap_or(KeyScope::Read);
+        let mut user = self.user(user, store).await?;
+        user.key = Some(Key {
+            id: id.to_owned(),
+            scope,
+        });
+        api_keys::note_use(&record, store);
+        let login = LoggedIn {
+            identity: Identity::User(Arc::new(user)),
+            credential: Credential::Key(key.to_owned()),
+            ends,
+        };
+        Ok((record, login))
     }
 
     async fn user(&self, id: &str, store: &Store) -> Result<User> {
@@ -143,5 +186,6 @@ pub fn user(record: &Record) -> User {
             .and_then(Value::as_str)
             .and_then(Role::parse)
             .unwrap_or(Role::Viewer),
+        key: None,
     }
 }

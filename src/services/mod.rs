@@ -3,6 +3,7 @@
 //! A service knows [`Call`](crate::core::call::Call) and events; it knows no frame. Adding one is an
 //! entity, a migration, a file here and a line in [`register`].
 
+pub mod api_keys;
 pub mod authentication;
 pub mod board_members;
 pub mod board_sessions;
@@ -37,6 +38,7 @@ pub use registry::{Service, Services};
 use std::sync::Arc;
 
 use self::{
+    api_keys::Issue,
     authentication::Authentication,
     board_sessions::BoardSessions,
     bulk::Bulk,
@@ -123,6 +125,14 @@ fn register_people(services: &mut Services) {
             .need(Method::Patch, Need::Role(Role::Viewer))
             .need(Method::Remove, Need::Role(Role::Admin))
             .hook(HashPasswords(Arc::clone(&door)));
+    }
+    services.add("api-keys", api_keys::service());
+    if let Some(entry) = services.entry("api-keys") {
+        // People look after their own.
+        for method in [Method::Create, Method::Update, Method::Patch, Method::Remove] {
+            entry.need(method, Need::Role(Role::Viewer));
+        }
+        entry.hook(Issue);
     }
     let authentication = Authentication {
         door: Arc::clone(&door),

@@ -16,7 +16,7 @@ use crate::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
         clock::SystemClock,
-        identity::Role,
+        identity::{KeyScope, Role},
         presence::Presence,
     },
     error::{Error, Kind, Result},
@@ -102,8 +102,12 @@ impl Entry {
         let Need::Role(needed) = said.map_or(Need::Role(usual), |(_, need)| *need) else {
             return Ok(());
         };
-        match call.caller.identity.role() {
+        let identity = &call.caller.identity;
+        match identity.role() {
             None => Err(Error::not_authenticated("Not authenticated")),
+            Some(_) if identity.scope() == KeyScope::Read && !call.method.reads() => Err(
+                Error::forbidden("An API key needs the scope `write` for this"),
+            ),
             Some(role) if role >= needed => Ok(()),
             Some(_) => Err(Error::forbidden(format!(
                 "You need {} access to {} {}",

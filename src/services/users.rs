@@ -24,7 +24,7 @@ use crate::{
         BoxFuture, Record,
         access::AccessChange,
         event::Draft,
-        identity::{Identity, Role, User},
+        identity::{Identity, KeyScope, Role, User},
     },
     error::{Error, Result},
     store::{lane::Work, table::Table},
@@ -83,10 +83,12 @@ impl Rules for Users {
     fn change(&self, current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(changes, &["created_at"]);
         check(changes)?;
-        let themselves = work
+        // A key that is less than a login must not change what one logs in with.
+        let own = work
             .by
             .user_id()
-            .is_some_and(|id| text(current, "user_id") == Some(id));
+            .filter(|_| work.by.scope() == KeyScope::Admin);
+        let themselves = own.is_some_and(|id| text(current, "user_id") == Some(id));
         let admin = work.by.role() >= Some(Role::Admin);
         if !(themselves || admin) {
             return Err(needs_admin(&work.by));
@@ -138,7 +140,7 @@ impl Rules for Users {
     }
 
     fn access(&self, change: Change, user: &Record, _by: &Identity) -> Vec<AccessChange> {
-        let User { id, role } = door::user(user);
+        let User { id, role, .. } = door::user(user);
         let role = match change {
             Change::Created => return Vec::new(),
             Change::Changed => Some(role),
@@ -226,7 +228,10 @@ fn is_email(email: &str) -> bool {
 }
 
 /// Nobody makes or unmakes somebody who may do more than themselves.
-fn may_give(user: &Record, by: &Identity) -> Result<()> {
+///
+/// # Errors
+/// `Forbidden`.
+pub(super) fn may_give(user: &Record, by: &Identity) -> Result<()> {
     let role = text(user, "role").and_then(Role::parse);
     if by.role() >= role {
         return Ok(());

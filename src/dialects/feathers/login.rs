@@ -94,13 +94,12 @@ impl SocketLogin {
         self.listener_of(&self.lock())
     }
 
-    /// Whether the login's time is over, or its user gone.
+    /// Whether the login's time is over, or its user or key gone.
     pub(super) fn has_ended(&self) -> bool {
+        let store = &self.server.app.store;
+        let (now, access) = (store.clock().now(), store.story().hub.access());
         let state = self.lock();
-        let access = self.server.app.store.story().hub.access();
-        let is_gone = |login: &LoggedIn| access.current(&login.identity) == Identity::Nobody;
-        let login = state.login.as_ref();
-        login.is_some_and(|login| !self.is_good(login) || is_gone(login))
+        state.login.as_ref().is_some_and(|login| login.has_ended(now, access))
     }
 
     /// Ends the login, while nothing is published after `place`. Where one is required the client hears

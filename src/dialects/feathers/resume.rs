@@ -13,10 +13,12 @@ use super::{
 };
 use crate::{
     App,
+    auth::keys,
     config::Channels,
     core::{
         event::Event,
         feed::Reset,
+        login::Credential,
         stamp::{LogId, Seq, Since},
     },
     error::{Error, Result},
@@ -35,6 +37,7 @@ pub(super) struct Handshake {
     token: Option<serde_json::Value>,
     scope: Option<serde_json::Value>,
     boards: Option<serde_json::Value>,
+    api_key: Option<serde_json::Value>,
 }
 
 /// What a client wants to hear.
@@ -48,10 +51,14 @@ pub(super) struct Wishes {
 }
 
 impl Handshake {
-    /// The token that the client shows.
-    pub(super) fn token(&self) -> Option<String> {
-        let token = self.token.as_ref()?.as_str()?;
-        Some(token.to_owned()).filter(|token| !token.is_empty())
+    /// The token or key that the client shows.
+    pub(super) fn credential(&self) -> Option<Credential> {
+        let text = |value: &Option<serde_json::Value>| {
+            let text = value.as_ref()?.as_str()?.to_owned();
+            Some(text).filter(|text| !text.is_empty())
+        };
+        let token = text(&self.token).map(|token| keys::credential(&token));
+        token.or_else(|| text(&self.api_key).map(Credential::Key))
     }
 
     /// What the client wants to hear, where nothing is said as the daemon is set.

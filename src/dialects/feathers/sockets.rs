@@ -9,7 +9,7 @@ use tokio::time::interval;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    super::visitor::{bearer, login},
+    super::visitor::{credential, login},
     calls::Calls,
     crowd::Crowd,
     events::Emission,
@@ -149,9 +149,9 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
     let connection = request.extensions.get::<Connection>();
     let address = connection.map(|connection| connection.peer().ip());
     let websocket = connection.filter(|_| on_websocket).cloned();
-    let token = handshake.token().or_else(|| bearer(&request.headers));
-    let login = match token {
-        Some(token) => login(&server.app, &token).await?,
+    let shown = handshake.credential();
+    let login = match shown.or_else(|| credential(&request.headers)) {
+        Some(shown) => login(&server.app, &shown).await?,
         None => None,
     };
     let login = SocketLogin::new(server, socket.id, wishes, login);
