@@ -10,7 +10,7 @@
 //! - [`services`]: what Roost does; knows calls and events, no frames
 //! - [`dialects`]: the protocols; know frames, no database
 //! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
-//! - [`config`], [`error`]: what an operator can set, and what can go wrong
+//! - [`config`], [`error`], [`log`]: what an operator can set, what can go wrong, and what is said of it
 //!
 //! Dependencies point one way: `main → dialects → services → {store, auth} → core → error`.
 
@@ -20,6 +20,7 @@ pub mod config;
 pub mod core;
 pub mod dialects;
 pub mod error;
+pub mod log;
 pub mod serve;
 pub mod services;
 pub mod store;

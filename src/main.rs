@@ -1,16 +1,16 @@
 //! The command line of Roost.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use roost::{
     App,
     app::own_services,
-    config::{Cli, Command, Config, LogFormat},
+    config::{Cli, Command, Config},
+    log,
     serve::{announce, bind, serve, signalled},
     services,
 };
-use tracing_subscriber::EnvFilter;
 
 /// What one thread allocates another frees here, which the system's allocator does slowly.
 #[global_allocator]
@@ -46,7 +46,7 @@ fn complain(message: &str) {
 
 /// Runs the daemon until it is told to stop.
 async fn run(config: Config) -> Result<(), String> {
-    log(&config)?;
+    log::start(&config)?;
     let listeners = bind(&config).await?;
     let services = own_services(&config)?;
     let (app, closing) = App::open(config, services)
@@ -60,18 +60,4 @@ async fn run(config: Config) -> Result<(), String> {
     serve(listeners, app, closing, shutdown)
         .await
         .map_err(|error| error.to_string())
-}
-
-fn log(config: &Config) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(&config.log).map_err(|error| format!("LOG cannot be read: {error}"))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
-    }
-    Ok(())
 }

@@ -37,12 +37,8 @@ const SEVERAL: [Method; 3] = [Method::Create, Method::Patch, Method::Remove];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(std::io::stderr)
-        .init();
-    match run(Cli::parse().config).await {
+    let config = Cli::parse().config;
+    match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             tracing::error!("{message}");
@@ -52,6 +48,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), String> {
+    log::start(&config)?;
     ignore_panics_that_were_asked_for();
     let listeners = bind(&config).await?;
     let mut services = Services::new(door(&config)?);

@@ -126,7 +126,10 @@ impl Identity {
             Self::Nobody => None,
             Self::Anonymous => Some(Role::Viewer),
             Self::User(user) => {
-                let most = user.key.as_ref().map_or(Role::Owner, |key| key.scope.role());
+                let most = user
+                    .key
+                    .as_ref()
+                    .map_or(Role::Owner, |key| key.scope.role());
                 Some(user.role.min(most))
             }
             Self::Owner | Self::System => Some(Role::Owner),

@@ -100,7 +100,9 @@ impl Rules for Keys {
             )));
         }
         changes.retain(|name, _| name == "name");
-        changes.get("name").map_or(Ok(()), |name| check_name(Some(name)))
+        changes
+            .get("name")
+            .map_or(Ok(()), |name| check_name(Some(name)))
     }
 
     fn permit<'a>(

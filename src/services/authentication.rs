@@ -142,20 +142,19 @@ impl Authentication {
             }
             Credential::Key(key) => {
                 let (record, login) = self.door.by_key(key, store).await?;
-                let payload = json!({
-                    "sub": record.get("user_id"),
-                    "jti": record.get("id"),
-                    "scopes": record.get("scopes"),
-                    "exp": login.ends.map(|ends| ends.millis().div_euclid(1_000)),
-                });
+                let said = ["user_id", "id", "scopes"].map(|name| record.get(name));
+                let [sub, jti, scopes] = said;
+                let mut payload = json!({"sub": sub, "jti": jti, "scopes": scopes});
+                if let Some(ends) = login.ends {
+                    payload["exp"] = json!(ends.millis().div_euclid(1_000));
+                }
                 (json!({"strategy": "apiKey", "payload": payload}), login)
             }
         };
         let user = login.identity.user_id().unwrap_or_default();
         let db = &mut store.reader();
         let user = self.users.read(db, user, &Identity::System).await?;
-        let answer =
-            json!({"accessToken": shown, "authentication": authentication, "user": user});
+        let answer = json!({"accessToken": shown, "authentication": authentication, "user": user});
         Ok((answer, login))
     }
 

@@ -129,7 +129,12 @@ fn register_people(services: &mut Services) {
     services.add("api-keys", api_keys::service());
     if let Some(entry) = services.entry("api-keys") {
         // People look after their own.
-        for method in [Method::Create, Method::Update, Method::Patch, Method::Remove] {
+        for method in [
+            Method::Create,
+            Method::Update,
+            Method::Patch,
+            Method::Remove,
+        ] {
             entry.need(method, Need::Role(Role::Viewer));
         }
         entry.hook(Issue);

@@ -99,7 +99,10 @@ impl SocketLogin {
         let store = &self.server.app.store;
         let (now, access) = (store.clock().now(), store.story().hub.access());
         let state = self.lock();
-        state.login.as_ref().is_some_and(|login| login.has_ended(now, access))
+        state
+            .login
+            .as_ref()
+            .is_some_and(|login| login.has_ended(now, access))
     }
 
     /// Ends the login, while nothing is published after `place`. Where one is required the client hears
