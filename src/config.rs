@@ -1,9 +1,13 @@
 //! What an operator can set: each a flag and a variable. Only this file reads the environment.
 
+pub mod commands;
+
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+
+use self::commands::{KeyCommand, UserCommand};
 
 /// One realtime daemon for agent workspaces.
 #[derive(Clone, Debug, Parser)]
@@ -14,7 +18,7 @@ pub struct Cli {
     pub command: Option<Command>,
 
     /// The daemon's settings.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "The daemon's settings")]
     pub config: Config,
 }
 
@@ -23,6 +27,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the daemon (the default)
     Serve,
+    /// Look after users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look after API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
 }
 
 /// How the daemon runs.
@@ -228,6 +238,21 @@ impl Config {
         self.calls_per_sec.unwrap_or(usual)
     }
 
+    /// Where the daemon is for those on this machine, if it runs with these settings.
+    ///
+    /// # Errors
+    /// A sentence that says which address cannot be read.
+    pub fn local_url(&self) -> Result<String, String> {
+        let address = self.addresses()?.into_iter().next();
+        let (host, port) = address.unwrap_or_else(|| ("localhost".to_owned(), 3030));
+        let host = match host.as_str() {
+            "localhost" | "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
+            host if host.contains(':') => format!("[{host}]"),
+            _ => host,
+        };
+        Ok(format!("http://{host}:{port}"))
+    }
+
     /// Refuses to serve everybody who can reach an address when nobody has to log in.
     ///
     /// # Errors
@@ -249,6 +274,8 @@ fn unreadable(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -256,21 +283,33 @@ mod tests {
     #[test]
     fn the_example_file_names_every_setting() {
         let example = include_str!("../.env.example");
-        for argument in Cli::command().get_arguments() {
-            if let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) {
-                assert!(
-                    example
-                        .lines()
-                        .any(|line| line.contains(&format!("{variable}="))),
-                    "{variable} is missing"
-                );
-            }
+        let variables = variables(&Cli::command());
+        assert!(variables.contains("LISTEN") && variables.contains("ROOST_TOKEN"));
+        for variable in variables {
+            let assignment = format!("{variable}=");
+            let mut lines = example.lines();
+            assert!(
+                lines.any(|line| line.contains(&assignment)),
+                "{variable} is missing"
+            );
         }
+    }
+
+    /// The variables of a command and of those below it.
+    fn variables(command: &clap::Command) -> BTreeSet<String> {
+        let own = command.get_arguments().filter_map(|argument| {
+            let variable = argument.get_env()?.to_str()?;
+            Some(variable.to_owned())
+        });
+        let below = command.get_subcommands().flat_map(variables);
+        own.chain(below).collect()
     }
 
     #[test]
     fn shows_no_secret() {
         let cli = Cli::parse_from(["roost", "--database-url", "postgres://ann:hunter2@db/roost"]);
+        assert!(!format!("{cli:?}").contains("hunter2"));
+        let cli = Cli::parse_from(["roost", "key", "list", "--token", "ap_hunter2"]);
         assert!(!format!("{cli:?}").contains("hunter2"));
     }
 

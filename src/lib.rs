@@ -10,12 +10,14 @@
 //! - [`services`]: what Roost does; knows calls and events, no frames
 //! - [`dialects`]: the protocols; know frames, no database
 //! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
+//! - [`command_line`]: the commands that look after users and keys
 //! - [`config`], [`error`], [`log`]: what an operator can set, what can go wrong, and what is said of it
 //!
 //! Dependencies point one way: `main → dialects → services → {store, auth} → core → error`.
 
 pub mod app;
 pub mod auth;
+pub mod command_line;
 pub mod config;
 pub mod core;
 pub mod dialects;

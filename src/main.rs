@@ -6,6 +6,7 @@ use clap::Parser;
 use roost::{
     App,
     app::own_services,
+    command_line,
     config::{Cli, Command, Config},
     log,
     serve::{announce, bind, serve, signalled},
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match cli.command.unwrap_or(Command::Serve) {
                     Command::Serve => run(cli.config).await,
+                    Command::User(command) => command_line::user(command, cli.config).await,
+                    Command::Key(command) => command_line::key(command, cli.config).await,
                 }
             })
         });

@@ -30,7 +30,7 @@ const LANE_TIMEOUTS: [(&str, &str); 2] = [("lock_timeout", "10s"), ("statement_t
 ///
 /// # Errors
 /// If the URL is neither.
-pub(super) fn sqlite_path(url: &str) -> Result<Option<PathBuf>> {
+pub fn sqlite_path(url: &str) -> Result<Option<PathBuf>> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(None);
     }

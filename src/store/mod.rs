@@ -21,4 +21,4 @@ pub mod table;
 pub mod transaction;
 
 pub use connect::Store;
-pub use database::folder;
+pub use database::{folder, sqlite_path};

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// What each part may name of the others, from the outside in.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("core", &["core", "error"]),
     ("error", &[]),
     ("auth", &["core", "error"]),
@@ -22,7 +22,22 @@ const MAY_USE: [(&str, &[&str]); 9] = [
             "app", "auth", "config", "core", "dialects", "error", "services", "App",
         ],
     ),
+    (
+        "command_line",
+        &[
+            "app",
+            "auth",
+            "command_line",
+            "config",
+            "core",
+            "error",
+            "services",
+            "store",
+            "App",
+        ],
+    ),
     ("config", &[]),
+    ("log", &["auth", "config"]),
     ("stream", &["core"]),
 ];
 
