@@ -1,0 +1,234 @@
+//! No secret leaves the daemon: every service is asked everything, and everything is listened to.
+//!
+//! The services come from the registry, so one that is added is looked at, too. The listeners are
+//! local owners of an open daemon, who see more than anybody else.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method as Verb;
+use roost::core::call::Method;
+use sea_orm::{ConnectionTrait, Database, Statement};
+use serde_json::{Value, json};
+
+use crate::{
+    on_both_databases,
+    support::{
+        daemon::Daemon,
+        databases::Fresh,
+        rest::Rest,
+        socketio::SocketIo,
+        streams::{Plain, Sse},
+    },
+};
+
+on_both_databases!(nothing_found_answered_published_or_streamed_holds_a_secret);
+
+/// Services whose answers are what somebody logs in with from then on.
+const GIVERS: [&str; 2] = ["authentication", "authentication/refresh"];
+
+/// Words that no field is named with.
+const SECRET_WORDS: [&str; 6] = [
+    "password",
+    "hash",
+    "digest",
+    "secret",
+    "token",
+    "credential",
+];
+
+/// Columns of which no value may be seen.
+const SECRET_COLUMNS: [(&str, &str); 3] = [
+    ("credentials", "password_hash"),
+    ("refresh_tokens", "digest"),
+    ("api_key_digests", "digest"),
+];
+
+const MARKER: &str = "the last board";
+
+async fn nothing_found_answered_published_or_streamed_holds_a_secret(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let rest = Rest::new(daemon.address);
+    let mut listeners = Listeners::connect(&daemon).await;
+    let (mut secrets, user) = make_secrets(&rest).await;
+    let mut seen = Vec::new();
+    for path in daemon.app.services.paths() {
+        seen.extend(ask_everything(&daemon, &rest, path, &user).await);
+    }
+    rest.create("boards", &json!({"name": MARKER})).await;
+    seen.extend(listeners.everything().await);
+    let db = Database::connect(&database.url).await.expect("a database");
+    for (table, column) in SECRET_COLUMNS {
+        let kept = texts(&db, table, &[column]).await;
+        assert!(!kept.is_empty(), "{table} is not filled by this test");
+        secrets.extend(kept);
+    }
+    let events = texts(
+        &db,
+        "events",
+        &["data", "message", "topics", "audience", "actor"],
+    )
+    .await;
+    assert!(events.len() > 20, "{events:?}");
+    seen.extend(events);
+    db.close().await.expect("a closed connection");
+    for text in &seen {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{secret} is in {text}");
+        }
+        let field = secret_field(&serde_json::from_str(text).unwrap_or_default());
+        assert_eq!(field, None, "in {text}");
+    }
+    daemon.stop().await;
+}
+
+/// Makes one of each kind of secret, and tells them with the id of their user.
+async fn make_secrets(rest: &Rest) -> (BTreeSet<String>, String) {
+    let (old, new) = ("the first password", "the second password");
+    let ann = json!({"email": "ann@example.com", "password": old});
+    let user = rest.create("users", &ann).await;
+    let id = user["user_id"].as_str().expect("an id").to_owned();
+    let path = format!("/users/{id}");
+    let changed = rest
+        .send(Verb::PATCH, &path, Some(&json!({"password": new})))
+        .await;
+    assert_eq!(changed.0, 200);
+    let credentials = json!({"strategy": "local", "email": "ann@example.com", "password": new});
+    let login = rest.create("authentication", &credentials).await;
+    let next = rest.create("authentication/refresh", &login).await;
+    let key = json!({"name": "n", "user_id": id, "scopes": ["admin"]});
+    let key = rest.create("api-keys", &key).await;
+    let with_key = json!({"strategy": "apiKey", "apiKey": key["key"]});
+    rest.create("authentication", &with_key).await;
+    let told = [
+        &login["accessToken"],
+        &login["refreshToken"],
+        &next["refreshToken"],
+        &key["key"],
+    ];
+    let told = told.map(|secret| secret.as_str().expect("a secret").to_owned());
+    let passwords = [old, new].map(str::to_owned);
+    (told.into_iter().chain(passwords).collect(), id)
+}
+
+/// Calls every method of a service, with secrets where a service might keep them; what was answered.
+async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) -> Vec<String> {
+    let segments: Vec<_> = path.split('/').collect();
+    let (entry, _) = daemon.app.services.find(&segments).expect("a service");
+    let mut seen = Vec::new();
+    let mut ask = async |verb: Verb, path: String, body: Option<Value>| {
+        let (status, mut answer) = rest.send(verb.clone(), &path, body.as_ref()).await;
+        assert!(status < 500, "{verb} {path}: {answer}");
+        if let Some(answer) = answer.as_object_mut().filter(|_| verb == Verb::POST) {
+            // Told once, to who makes it.
+            answer.remove("key");
+        }
+        seen.push(answer.to_string());
+        answer
+    };
+    let board = rest.get("/boards").await["data"][0]["board_id"].clone();
+    let session = rest.create("sessions", &json!({})).await["session_id"].clone();
+    let id = if path.starts_with("boards") {
+        &board
+    } else {
+        &session
+    };
+    let url = format!("/{}", path.replace(":id", id.as_str().unwrap_or_default()));
+    let sample = json!({
+        "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session, "board_id": board,
+        "user_id": user, "password": "the second password", "digest": "the first password",
+        "key": "the first password", "hash": "the first password", "token": "the first password",
+        "refreshToken": "the first password", "password_hash": "the first password",
+    });
+    if entry.allows(&Method::Create) {
+        ask(Verb::POST, url.clone(), Some(sample.clone())).await;
+        ask(Verb::POST, url.clone(), Some(json!([sample]))).await;
+    }
+    if entry.allows(&Method::Find) {
+        let found = ask(Verb::GET, format!("{url}?$limit=1000"), None).await;
+        let records = found["data"].as_array().cloned().unwrap_or_default();
+        let is_table = found.get("total").is_some();
+        assert!(
+            !is_table || !records.is_empty(),
+            "the sample does not make one of `{path}`"
+        );
+        for record in &records {
+            let id = record.as_object().and_then(|record| record.values().next());
+            let one = format!("{url}/{}", id.and_then(Value::as_str).expect("an id"));
+            if entry.allows(&Method::Get) {
+                assert_eq!(&ask(Verb::GET, one.clone(), None).await, record);
+            }
+            let change = json!({"password": "the first password", "digest": "the first password"});
+            ask(Verb::PATCH, one.clone(), Some(change.clone())).await;
+            ask(Verb::PUT, one.clone(), Some(change)).await;
+            if record.get("user_id").and_then(Value::as_str) != Some(user) {
+                ask(Verb::DELETE, one, None).await;
+            }
+        }
+    }
+    if GIVERS.contains(&path) {
+        seen.clear();
+    }
+    seen
+}
+
+/// Everybody who is told what happens.
+struct Listeners {
+    socket: SocketIo,
+    events: Sse,
+    stream: Plain,
+}
+
+impl Listeners {
+    async fn connect(daemon: &Daemon) -> Self {
+        let stream = Plain::connect(daemon.address, "/ws/stream?since=0").await;
+        Self {
+            socket: SocketIo::connect(daemon.address, &json!({"since": "0"})).await,
+            events: Sse::open(daemon.address, Some("0")).await,
+            stream: stream.expect("a stream"),
+        }
+    }
+
+    /// What they heard up to the marker.
+    async fn everything(&mut self) -> Vec<String> {
+        let mut heard = Vec::new();
+        let is_last = |heard: &[String]| heard.last().is_some_and(|text| text.contains(MARKER));
+        while !is_last(&heard) {
+            heard.push(self.socket.event().await.expect("an event").to_string());
+        }
+        heard.push(String::new());
+        while !is_last(&heard) {
+            heard.push(self.events.next().await.expect("an event").data.to_string());
+        }
+        // The one thing that it tells of so far.
+        heard.push(self.stream.next().await.expect("a message").to_string());
+        heard
+    }
+}
+
+/// The texts in columns of a table.
+async fn texts(db: &impl ConnectionTrait, table: &str, columns: &[&str]) -> Vec<String> {
+    let sql = format!("SELECT {} FROM {table}", columns.join(", "));
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(statement).await.expect("rows");
+    let text = |row: &sea_orm::QueryResult, column: &str| {
+        let text: Option<String> = row.try_get("", column).expect("a text");
+        text.unwrap_or_default()
+    };
+    let each = rows
+        .iter()
+        .flat_map(|row| columns.iter().map(|column| text(row, column)));
+    each.filter(|text| !text.is_empty()).collect()
+}
+
+/// A field, however deep, whose name says that it holds a secret.
+fn secret_field(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(object) => object.iter().find_map(|(name, value)| {
+            let lower = name.to_lowercase();
+            let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
+            is_secret.then_some(lower).or_else(|| secret_field(value))
+        }),
+        Value::Array(items) => items.iter().find_map(secret_field),
+        _ => None,
+    }
+}
