@@ -13,6 +13,7 @@ use crate::{
     config::{Auth, Config},
     core::{
         clock::{SharedClock, SystemClock},
+        identity::Identity,
         presence::Presence,
     },
     error::Result,
@@ -67,7 +68,10 @@ pub fn door(config: &Config) -> Result<Arc<Door>, String> {
     let secret = secret::load(given, &data_folder(config)?)?;
     let lifetime = i64::try_from(config.token_secs.as_secs()).unwrap_or(i64::MAX);
     Ok(Door::new(Settings {
-        required: config.auth == Auth::Required,
+        stranger: match config.auth {
+            Auth::Open => Identity::Owner,
+            Auth::Required => Identity::Nobody,
+        },
         anonymous: config.allow_anonymous,
         tokens: Tokens::new(&secret, ISSUER, ISSUER, lifetime),
     }))

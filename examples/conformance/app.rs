@@ -1,11 +1,12 @@
 //! The app that genuine Feathers servers ran while they were recorded (tests/fixtures/wire/feathers),
-//! as far as nobody has to log in, and `tick`, which stands for the server's own doings.
+//! and `tick`, which stands for the server's own doings.
 
 use roost::{
     core::{
         Record,
         call::{Answer, Call, Method},
         event::Draft,
+        scope::Audience,
     },
     error::{Error, Result},
     services::{
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use crate::{
     SEVERAL,
     function::Function,
+    login::ANN,
     tables::{messages, notes, typed, users},
     validation,
 };
@@ -139,10 +141,16 @@ fn dm(call: &Call) -> Result<Answer> {
     Ok(message.into())
 }
 
-/// What everybody but the sender is told of a `dm`.
+/// What those who are logged in are told of a `dm`, and what everybody else is.
 fn whisper(call: &Call, answer: &Answer) -> Result<Draft> {
-    let told = json!({"id": answer.data["id"], "via": "everybody channel.send"});
-    Scope::everyone([]).draft(call.service.clone(), "created", &told)
+    let (id, text) = (&answer.data["id"], &answer.data["text"]);
+    let whole = json!({"id": id, "text": text, "via": "authenticated channel.send"});
+    let told = json!({"id": id, "via": "everybody channel.send"});
+    let mut draft = Scope::everyone([]).draft(call.service.clone(), "created", &whole)?;
+    let everybody = Scope::everyone([]).draft(call.service.clone(), "created", &told)?;
+    draft.views[0].audience = Audience::Identities(vec![ANN.to_owned()]);
+    draft.views.extend(everybody.views);
+    Ok(draft)
 }
 
 fn echo(call: &Call) -> Result<Answer> {

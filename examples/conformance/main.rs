@@ -2,6 +2,7 @@
 //! services are not here.
 //!
 //! - [`app`]: what genuine Feathers servers were recorded with
+//! - [`login`]: who logs in to it
 //! - [`todos`]: what the suite of Feathers' behaviours calls
 //! - [`people`]: the table of Feathers' adapter tests, under nine configurations
 //! - [`phoenix_app`]: the app behind the transcripts of genuine Phoenix servers
@@ -12,6 +13,7 @@
 
 mod app;
 mod function;
+mod login;
 mod people;
 mod phoenix_app;
 mod phoenix_room;
@@ -25,11 +27,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use roost::{
     App,
-    app::door,
     config::{Cli, Config},
     core::call::Method,
+    log,
     serve::{announce, bind, serve_with, signalled},
-    services::Services,
+    services::{Services, registry::Entry},
 };
 
 /// The methods that may work on several records at once.
@@ -51,10 +53,15 @@ async fn run(config: Config) -> Result<(), String> {
     log::start(&config)?;
     ignore_panics_that_were_asked_for();
     let listeners = bind(&config).await?;
-    let mut services = Services::new(door(&config)?);
+    let mut services = Services::new(login::door());
     app::register(&mut services);
+    login::register(&mut services);
     todos::register(&mut services);
     people::register(&mut services);
+    for path in services.paths().collect::<Vec<_>>() {
+        // Strangers may call everything.
+        services.entry(path).map(Entry::open);
+    }
     let (app, closing) = App::open(config, services)
         .await
         .map_err(|error| error.to_string())?;

@@ -8,6 +8,8 @@ use roost::{
 use sea_orm::{EntityName, EntityTrait, Schema, sea_query::Condition};
 use serde_json::{Value, json};
 
+use crate::login;
+
 /// Declares an entity: its module, its table, its columns in the order in which records go out.
 macro_rules! entity {
     ($module:ident, $table:literal: $($(#[$attribute:meta])* $column:ident $kind:ty),+) => {
@@ -45,6 +47,7 @@ pub async fn create(store: &Store) -> Result<()> {
         table::<notes::Entity>(work, &[]).await?;
         table::<typed::Entity>(work, &[]).await?;
         table::<people::Entity>(work, &[]).await?;
+        login::create(work).await?;
         table::<users::Entity>(work, &[json!({"email": "ann@example.com"})]).await?;
         let todo = json!({"text": "some todo", "complete": false, "id": 0});
         table::<todos::Entity>(work, &[todo]).await

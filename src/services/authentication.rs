@@ -69,7 +69,7 @@ impl Authentication {
                 self.with(&Credential::Key(key.to_owned()), call, store)
                     .await
             }
-            Some("anonymous") if !self.door.settings.required || self.door.settings.anonymous => {
+            Some("anonymous") if self.door.is_open() || self.door.settings.anonymous => {
                 Ok(self.anonymous(call, store))
             }
             Some(_) => Err(information("(strategy not allowed in authStrategies)")),
@@ -166,7 +166,7 @@ impl Authentication {
             .caller
             .connection
             .as_ref()
-            .filter(|_| self.door.settings.required)
+            .filter(|_| !self.door.is_open())
         {
             Arc::clone(connection).log_in(LoggedIn {
                 identity: Identity::Anonymous,

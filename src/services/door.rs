@@ -34,9 +34,9 @@ const HASHING: usize = 2;
 
 /// How the door is set.
 pub struct Settings {
-    /// Whether callers must log in.
-    pub required: bool,
-    /// Whether they may come in without a name, to look.
+    /// Who a caller is that shows nothing: nobody, where callers must log in.
+    pub stranger: Identity,
+    /// Whether they may log in without a name, to look.
     pub anonymous: bool,
     /// What makes and reads tokens.
     pub tokens: Tokens,
@@ -64,12 +64,13 @@ impl Door {
     }
 
     /// Who a caller is that shows nothing.
-    pub const fn stranger(&self) -> Identity {
-        if self.settings.required {
-            Identity::Nobody
-        } else {
-            Identity::Owner
-        }
+    pub fn stranger(&self) -> Identity {
+        self.settings.stranger.clone()
+    }
+
+    /// Whether nobody needs to log in: who shows something that is not good is a stranger all the same.
+    pub fn is_open(&self) -> bool {
+        self.settings.stranger == Identity::Owner
     }
 
     /// Who stands behind a token or key.

@@ -43,6 +43,8 @@ const SECRET_COLUMNS: [(&str, &str); 3] = [
     ("api_key_digests", "digest"),
 ];
 
+const PASSWORDS: [&str; 2] = ["the first password", "the second password"];
+
 const MARKER: &str = "the last board";
 
 async fn nothing_found_answered_published_or_streamed_holds_a_secret(database: Fresh) {
@@ -54,6 +56,8 @@ async fn nothing_found_answered_published_or_streamed_holds_a_secret(database: F
     for path in daemon.app.services.paths() {
         seen.extend(ask_everything(&daemon, &rest, path, &user).await);
     }
+    // A changed password has ended what was given out before.
+    secrets.extend(log_in(&rest, PASSWORDS[0]).await);
     rest.create("boards", &json!({"name": MARKER})).await;
     seen.extend(listeners.everything().await);
     let db = Database::connect(&database.url).await.expect("a database");
@@ -83,31 +87,34 @@ async fn nothing_found_answered_published_or_streamed_holds_a_secret(database: F
 
 /// Makes one of each kind of secret, and tells them with the id of their user.
 async fn make_secrets(rest: &Rest) -> (BTreeSet<String>, String) {
-    let (old, new) = ("the first password", "the second password");
+    let [old, new] = PASSWORDS;
     let ann = json!({"email": "ann@example.com", "password": old});
     let user = rest.create("users", &ann).await;
     let id = user["user_id"].as_str().expect("an id").to_owned();
     let path = format!("/users/{id}");
-    let changed = rest
-        .send(Verb::PATCH, &path, Some(&json!({"password": new})))
-        .await;
-    assert_eq!(changed.0, 200);
-    let credentials = json!({"strategy": "local", "email": "ann@example.com", "password": new});
-    let login = rest.create("authentication", &credentials).await;
-    let next = rest.create("authentication/refresh", &login).await;
+    let change = json!({"password": new});
+    assert_eq!(rest.send(Verb::PATCH, &path, Some(&change)).await.0, 200);
     let key = json!({"name": "n", "user_id": id, "scopes": ["admin"]});
     let key = rest.create("api-keys", &key).await;
     let with_key = json!({"strategy": "apiKey", "apiKey": key["key"]});
     rest.create("authentication", &with_key).await;
+    let mut secrets: BTreeSet<_> = PASSWORDS.map(str::to_owned).into();
+    secrets.extend(log_in(rest, new).await);
+    secrets.insert(key["key"].as_str().expect("a key").to_owned());
+    (secrets, id)
+}
+
+/// Logs in and refreshes the login; what was given out.
+async fn log_in(rest: &Rest, password: &str) -> [String; 3] {
+    let ann = json!({"strategy": "local", "email": "ann@example.com", "password": password});
+    let login = rest.create("authentication", &ann).await;
+    let next = rest.create("authentication/refresh", &login).await;
     let told = [
         &login["accessToken"],
         &login["refreshToken"],
         &next["refreshToken"],
-        &key["key"],
     ];
-    let told = told.map(|secret| secret.as_str().expect("a secret").to_owned());
-    let passwords = [old, new].map(str::to_owned);
-    (told.into_iter().chain(passwords).collect(), id)
+    told.map(|secret| secret.as_str().expect("a secret").to_owned())
 }
 
 /// Calls every method of a service, with secrets where a service might keep them; what was answered.
@@ -118,14 +125,15 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     let mut ask = async |verb: Verb, path: String, body: Option<Value>| {
         let (status, mut answer) = rest.send(verb.clone(), &path, body.as_ref()).await;
         assert!(status < 500, "{verb} {path}: {answer}");
-        if let Some(answer) = answer.as_object_mut().filter(|_| verb == Verb::POST) {
+        let makes_key = verb == Verb::POST && path == "/api-keys";
+        if let Some(answer) = answer.as_object_mut().filter(|_| makes_key) {
             // Told once, to who makes it.
             answer.remove("key");
         }
         seen.push(answer.to_string());
         answer
     };
-    let board = rest.get("/boards").await["data"][0]["board_id"].clone();
+    let board = rest.create("boards", &json!({})).await["board_id"].clone();
     let session = rest.create("sessions", &json!({})).await["session_id"].clone();
     let id = if path.starts_with("boards") {
         &board
@@ -135,10 +143,24 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     let url = format!("/{}", path.replace(":id", id.as_str().unwrap_or_default()));
     let sample = json!({
         "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session, "board_id": board,
-        "user_id": user, "password": "the second password", "digest": "the first password",
-        "key": "the first password", "hash": "the first password", "token": "the first password",
-        "refreshToken": "the first password", "password_hash": "the first password",
+        "user_id": user,
     });
+    let secret = json!(PASSWORDS[0]);
+    let with_secrets = |mut data: Value| {
+        for name in [
+            "password",
+            "digest",
+            "key",
+            "hash",
+            "token",
+            "refreshToken",
+            "password_hash",
+        ] {
+            data[name] = secret.clone();
+        }
+        data
+    };
+    let sample = with_secrets(sample);
     if entry.allows(&Method::Create) {
         ask(Verb::POST, url.clone(), Some(sample.clone())).await;
         ask(Verb::POST, url.clone(), Some(json!([sample]))).await;
@@ -157,7 +179,7 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
             if entry.allows(&Method::Get) {
                 assert_eq!(&ask(Verb::GET, one.clone(), None).await, record);
             }
-            let change = json!({"password": "the first password", "digest": "the first password"});
+            let change = with_secrets(json!({}));
             ask(Verb::PATCH, one.clone(), Some(change.clone())).await;
             ask(Verb::PUT, one.clone(), Some(change)).await;
             if record.get("user_id").and_then(Value::as_str) != Some(user) {

@@ -10,13 +10,11 @@ import { exchange, RawSocket } from "../support/raw.mjs";
 import { asPeople, calls, essence, frames, http, mask } from "../support/transcripts.mjs";
 import { closeAll } from "../support/wait.mjs";
 
-/** What only somebody who logs in can ask. */
-const needsLogin = ({ request }) => /^\w+ \/(authentication|secret)\b/.test(request.first);
-
 const transcripts = {
-  http: http("http-koa.txt").filter((exchange) => !needsLogin(exchange)),
+  http: http("http-koa.txt"),
   polling: http("sio-polling-koa.txt"),
-  sockets: frames("sio-methods-koa.txt").filter(({ title }) => !title.startsWith("two calls in flight")),
+  sockets: frames("sio-methods-koa.txt"),
+  logins: frames("sio-auth-koa.txt"),
   queries: calls("query-semantics.txt"),
 };
 
@@ -40,11 +38,20 @@ onEveryDatabase("The transcripts of genuine Feathers", (database) => {
     });
   }
 
+  /** The token that was given out last: the transcripts say `<jwt>`. */
+  let token;
+  const signed = (text) => text.replace("<jwt>", token);
+  const remember = (text) => (token = /"accessToken":"([\w.-]+)"/.exec(text)?.[1] ?? token);
+
   describe("REST", () => {
     for (const recorded of transcripts.http) {
-      compare("http", recorded, essence(recorded.response), async () =>
-        essence(await exchange(daemon.port, recorded.request)),
-      );
+      compare("http", recorded, essence(recorded.response), async () => {
+        const { request } = recorded;
+        const headers = request.headers.map(signed);
+        const response = await exchange(daemon.port, withBody({ ...request, headers }, signed(request.body)));
+        remember(response.body);
+        return essence(response);
+      });
     }
   });
 
@@ -64,29 +71,32 @@ onEveryDatabase("The transcripts of genuine Feathers", (database) => {
     }
   });
 
-  describe("two sockets", () => {
+  for (const transcript of ["sockets", "logins"]) describe(transcript, () => {
     /** @type {Record<string, RawSocket>} */
     const sockets = {};
-    for (const recorded of transcripts.sockets) {
-      const each = (heard, read) => Object.fromEntries(Object.entries(heard).map(read));
+    for (const recorded of transcripts[transcript]) {
+      const each = (pairs, read) => Object.fromEntries(Object.entries(pairs).map(read));
       const masked = each(recorded.heard, ([name, frames]) => [name, frames.map(mask)]);
-      compare("sockets", recorded, masked, async (expected) => {
-        for (const { name, frame } of recorded.steps) {
-          if (frame === undefined) sockets[name] = await RawSocket.open(daemon.url);
-          else sockets[name].send(frame);
+      compare(transcript, recorded, masked, async (expected) => {
+        for (const { name, headers, frame } of recorded.steps) {
+          const shown = headers && each(headers, ([key, value]) => [key, signed(value)]);
+          if (headers) sockets[name] = await RawSocket.open(daemon.url, shown);
+          else sockets[name].send(signed(frame));
         }
         if (recorded.title.startsWith("custom event"))
           await tick(JSON.parse(recorded.heard.A[0].slice(2))[1]);
         const heard = { A: [], B: [] };
         for (const [name, { length }] of Object.entries(expected)) {
-          heard[name] = (await sockets[name].take(length, `${name} hears ${length} frames`)).map(mask);
+          const frames = await sockets[name]?.take(length, `${name} hears ${length} frames`);
+          frames?.forEach(remember);
+          heard[name] = frames?.map(mask) ?? [];
         }
         return heard;
       });
     }
 
     test("no further frame has come", async () => {
-      for (const socket of Object.values(sockets)) {
+      for (const socket of [sockets.A, sockets.B]) {
         socket.send('42999["find","calc",{}]');
         assert.deepEqual(await socket.take(1, "the last answer"), ["43999[null,[]]"]);
       }
@@ -145,8 +155,8 @@ onEveryDatabase("The transcripts of genuine Feathers", (database) => {
 });
 
 /** A message with another body, and its length said accordingly. */
-function withBody({ first, headers, body: { length } }, body) {
-  const said = (header) => header.replace(`content-length: ${length}`, `content-length: ${body.length}`);
+function withBody({ first, headers }, body) {
+  const said = (header) => header.replace(/^(content-length): \d+$/i, `$1: ${Buffer.byteLength(body)}`);
   return { first, headers: headers.map(said), body };
 }
 

@@ -18,6 +18,9 @@ const LISTS = "a list stays a list, however long";
 const COERCED = "values are read as the column's kind";
 const SEQUENCE = "PostgreSQL counts on by itself, whatever ids clients choose";
 const UNSAID = "nothing and null are the same";
+const ISSUER = "tokens say who made them";
+const HASH = "a password's hash stays where it is, and tokens say who made them";
+const REFRESH = "tokens say who made them, and come with one to refresh them";
 
 const error = (name, code, className, message) => JSON.stringify({ name, message, code, className });
 const badRequest = (message) => error("BadRequest", 400, "bad-request", message);
@@ -31,7 +34,15 @@ const list = (count) => JSON.stringify({ query: { a: Array.from({ length: count 
 const REST = '{"id":2,"name":"Doug"},{"id":3,"name":"Alice"},{"id":4,"name":"Nil"},{"id":5,"name":"X"}';
 const OWN = '{"id":9000,"name":"Own"}';
 
-/** @type {Record<"http" | "polling" | "sockets" | "queries", Record<string, Difference>>} */
+/** What somebody who logged in is answered. */
+const ANN = '"user":{"email":"ann@example.com","id":1}';
+const CLAIMS = '"payload":{"iat":0,"exp":0,"aud":"https://example.com","iss":"roost","sub":"1","jti":"…"}';
+const BY_TOKEN = `"authentication":{"strategy":"jwt","accessToken":"<jwt>",${CLAIMS}}`;
+const LOGIN = `{"accessToken":"<jwt>","authentication":{"strategy":"local",${CLAIMS}},${ANN},"refreshToken":"…"}`;
+const SAME_LOGIN = `{"accessToken":"<jwt>",${BY_TOKEN},${ANN}}`;
+const secret = (provider) => `{"provider":"${provider}",${ANN},${BY_TOKEN}}`;
+
+/** @type {Record<"http" | "polling" | "sockets" | "logins" | "queries", Record<string, Difference>>} */
 export const differences = {
   http: {
     "operators: string against number in memory adapter (no coercion)": {
@@ -76,6 +87,11 @@ export const differences = {
       },
       why: "a filter that vanishes would match everything; here no name is special",
     },
+    "local login": { here: { body: LOGIN }, why: REFRESH },
+    "jwt login": { here: { body: SAME_LOGIN }, why: ISSUER },
+    authenticated: { here: { body: secret("rest") }, why: HASH },
+    "authenticated, bare token without scheme": { here: { body: secret("rest") }, why: HASH },
+    logout: { here: { body: SAME_LOGIN }, why: ISSUER },
     "encoded id": {
       here: { body: '{"id":"a/b c","idType":"string","query":{}}' },
       why: "such records could not be reached",
@@ -115,6 +131,15 @@ export const differences = {
       },
       why: PARAMS,
     },
+    "two calls in flight: acks come in completion order": {
+      here: {
+        A: [
+          `43900[${error("NotAuthenticated", 401, "not-authenticated", "Invalid login")}]`,
+          '43901[null,[{"text":"a","id":1}]]',
+        ],
+      },
+      why: "what is called after a login is called by who logged in",
+    },
     "binary: create with a Buffer placeholder (451-)": {
       here: {
         A: [
@@ -123,6 +148,30 @@ export const differences = {
         ],
       },
       why: PARAMS,
+    },
+  },
+
+  logins: {
+    "local login": { here: { A: [`433[null,${LOGIN}]`] }, why: REFRESH },
+    "protected service after login": { here: { A: [`434[null,${secret("socketio")}]`] }, why: HASH },
+    logout: { here: { A: [`436[null,${SAME_LOGIN}]`] }, why: ISSUER },
+    "jwt login with stored token (client reAuthenticate)": {
+      here: { A: [`4310[null,${SAME_LOGIN}]`] },
+      why: ISSUER,
+    },
+    "still logged in from before": { here: { A: [`4313[null,${secret("socketio")}]`] }, why: HASH },
+    "protected service, authenticated by the handshake header": {
+      here: { C: [`430[null,${secret("socketio")}]`] },
+      why: HASH,
+    },
+    "handshake header with a bad token: connection refused with CONNECT_ERROR (44)": {
+      here: {
+        D: [
+          '0{"sid":"…","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}',
+          '44{"message":"jwt malformed"}',
+        ],
+      },
+      why: "the library sends a message only",
     },
   },
 

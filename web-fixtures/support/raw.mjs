@@ -29,10 +29,10 @@ export class RawSocket {
   #frames = [];
   #arrived = () => {};
 
-  /** @param {string} url where the daemon is */
-  static async open(url) {
+  /** @param {string} url where the daemon is @param {Record<string, string>} [headers] */
+  static async open(url, headers) {
     const raw = new RawSocket();
-    raw.#socket = new WebSocket(`${url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`);
+    raw.#socket = new WebSocket(`${url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, { headers });
     keep(() => raw.close());
     raw.#socket.on("message", (data, isBinary) => {
       if (!isBinary && `${data}` === "2") return raw.#socket.send("3");

@@ -53,7 +53,8 @@ export function http(file) {
  * What sockets did in a block, and the frames that each then received.
  *
  * @param {string} file
- * @returns {{title: string, steps: {name: string, frame?: string}[], heard: Record<string, string[]>}[]}
+ * @returns {{title: string, steps: {name: string, headers?: Record<string, string>, frame?: string}[],
+ *   heard: Record<string, string[]>}[]} a step without frame connects
  */
 export function frames(file) {
   const { head, titled } = blocks(file, "#");
@@ -62,7 +63,8 @@ export function frames(file) {
     const heard = { A: [], B: [] };
     for (const line of lines) {
       const [, name, what] = /^\[(\w)\] (.*)$/.exec(line) ?? [];
-      if (what?.startsWith("WS connect")) steps.push({ name });
+      if (name) heard[name] ??= [];
+      if (what?.startsWith("WS connect")) steps.push({ name, headers: JSON.parse(/\{.*/.exec(what)?.[0] ?? "{}") });
       else if (what?.startsWith("C->S ")) steps.push({ name, frame: what.slice(5) });
       else if (what?.startsWith("S->C ")) heard[name].push(what.slice(5));
     }
@@ -84,18 +86,26 @@ export function calls(file) {
   });
 }
 
-/** Ids of sockets, which nobody can foretell. */
-export const mask = (text) => text.replace(/"sid":"[\w-]+"/, '"sid":"…"');
+/** A text without what nobody can foretell: ids of sockets; tokens, their times and their ids. */
+export const mask = (text) =>
+  text
+    .replace(/"sid":"[\w-]+"/, '"sid":"…"')
+    .replaceAll(/"accessToken":"[\w.-]+"/g, '"accessToken":"<jwt>"')
+    .replaceAll(/"refreshToken":"[\w-]+"/g, '"refreshToken":"…"')
+    .replaceAll(/"(iat|exp)":\d+/g, '"$1":0')
+    .replaceAll(/"jti":"[\w-]+"/g, '"jti":"…"');
 
 /** Headers that are the connection's or the settings' matter. */
 const UNCOMPARED = /^(date|connection|keep-alive|vary|access-control-allow-(origin|credentials)):/;
 
 /** A response as it is compared. A length that is the body's own says nothing more. */
 export function essence({ first, headers, body }) {
-  const lengthOfBody = `content-length: ${Buffer.byteLength(body)}`;
+  // A body that was written down without its tokens had another length.
+  const length = body.includes('"accessToken"') ? "\\d+" : Buffer.byteLength(body);
+  const lengthOfBody = new RegExp(`^content-length: ${length}$`);
   const named = headers.map((header) => header.replace(/^[^:]+/, (name) => name.toLowerCase()));
   const compared = named.filter((header) => !UNCOMPARED.test(header));
-  const spelled = compared.map((header) => (header === lengthOfBody ? "content-length: the body's" : header));
+  const spelled = compared.map((header) => (lengthOfBody.test(header) ? "content-length: the body's" : header));
   return { status: first.replace("HTTP/1.1 ", ""), headers: spelled.sort(), body: mask(body) };
 }
 

@@ -108,12 +108,12 @@ impl SocketLogin {
     /// Ends the login, while nothing is published after `place`. Where one is required the client hears
     /// nothing more; else it is a stranger again, who hears everything.
     pub(super) fn end(&self, place: Seq) {
-        if self.server.app.services.door.settings.required {
-            self.stop(place);
-        } else {
+        if self.server.app.services.door.is_open() {
             let mut state = self.lock();
             self.hide(&mut state);
             state.login = None;
+        } else {
+            self.stop(place);
         }
     }
 
