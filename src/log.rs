@@ -52,7 +52,7 @@ pub fn start(config: &Config) -> Result<(), String> {
 
 fn may_say(line: &Metadata<'_>) -> bool {
     let talkative = |name: &&str| line.target().starts_with(*name);
-    *line.level() <= Level::INFO || !TALKATIVE.iter().any(|name| talkative(&name))
+    *line.level() <= Level::INFO || !TALKATIVE.iter().any(talkative)
 }
 
 /// Writes lines without their secrets. A line comes whole.

@@ -108,7 +108,7 @@ async fn list_keys(keys: &ListKeys, way: &Way) -> Outcome {
     }
     let found = all(way, "api-keys", &query).await?;
     if keys.reach.json {
-        return say(&Value::Array(found));
+        return say(Value::Array(found));
     }
     output::table(&found)
 }
@@ -143,7 +143,7 @@ async fn revoke_keys(given: &RevokeKeys, way: &Way) -> Outcome {
         }
     }
     if given.reach.json {
-        return say(&json!(revoked));
+        return say(json!(revoked));
     }
     Ok(())
 }

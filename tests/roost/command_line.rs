@@ -54,7 +54,7 @@ impl Ran {
 }
 
 /// Runs the command with these variables and this input.
-fn roost(database: &Fresh, env: &[(&str, &str)], input: &str, arguments: &[&str]) -> Ran {
+fn roost(database: &Fresh, env: &[(&str, &str)], input: &str, arguments: &str) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_roost"))
         .current_dir(database.folder.path())
         .env_clear()
@@ -62,7 +62,7 @@ fn roost(database: &Fresh, env: &[(&str, &str)], input: &str, arguments: &[&str]
         // Nobody listens there, whatever runs on this machine.
         .env("LISTEN", "127.0.0.1:1")
         .envs(env.iter().copied())
-        .args(arguments)
+        .args(arguments.split(' '))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -87,168 +87,108 @@ fn roost(database: &Fresh, env: &[(&str, &str)], input: &str, arguments: &[&str]
 async fn calls_the_daemon_that_runs(database: Fresh) {
     let daemon = Process::start(&database, 0, &["--auth", "required"]);
     let url = format!("http://{}", daemon.address);
-    let ann = [
-        "user",
-        "create",
-        "--email",
-        "Ann@example.com",
-        "--password-stdin",
-    ];
-    let at = [("ROOST_URL", url.as_str())];
-    let made = roost(&database, &at, "sesame\nmore\n", &ann);
-    assert!(
-        made.printed()
-            .starts_with("ann@example.com is now a user (admin), with the id ")
-    );
-    let rest = Rest::new(&daemon.address);
-    let credentials =
-        json!({"strategy": "local", "email": "ann@example.com", "password": "sesame"});
-    let login = rest.create("authentication", &credentials).await;
-    let token = login["accessToken"].as_str().expect("a token");
-
-    let nobody = roost(&database, &at, "", &["key", "list"]);
+    let run = |token: &str, command: &str| {
+        let at = [("ROOST_URL", url.as_str()), ("ROOST_TOKEN", token)];
+        let named = if token.is_empty() { 1 } else { 2 };
+        roost(&database, &at[..named], "sesame\nmore\n", command)
+    };
+    let made = run("", "user create --email Ann@example.com --password-stdin");
+    let told = "ann@example.com is now a user (admin), with the id ";
+    assert!(made.printed().starts_with(told), "{}", made.out);
+    let nobody = run("", "key list");
     assert_eq!(
         nobody.complaint(),
         "roost: Not authenticated; say who calls with a token or API key in ROOST_TOKEN (or --token)"
     );
-    let named = [at[0], ("ROOST_TOKEN", token)];
-    let made = roost(
-        &database,
-        &named,
-        "",
-        &["key", "create", "--name", "ci", "--scopes", "admin"],
-    );
-    let key = made.printed();
-    assert!(
-        key.starts_with("ap_") && key.len() == 46,
-        "the key alone: {key}"
-    );
-    let listed = roost(
-        &database,
-        &at,
-        "",
-        &["key", "list", "--json", "--token", key],
-    )
-    .json();
-    assert_eq!(
-        (&listed[0]["name"], listed[0].get("key")),
-        (&json!("ci"), None)
-    );
-    let table = roost(
-        &database,
-        &named,
-        "",
-        &["key", "list", "--user", "ANN@example.com"],
-    );
-    let lines: Vec<_> = table.printed().lines().collect();
-    assert!(
-        lines.len() == 2 && lines[0].starts_with("ID") && lines[1].contains(&key[..9]),
-        "{lines:?}"
-    );
 
-    let header = [("x-api-key", key)];
-    assert_eq!(
-        rest.with_headers(Verb::GET, "/boards", &header).await.0,
-        200
-    );
+    let rest = Rest::new(&daemon.address);
+    let token = log_in(&rest, "sesame").await;
+    let made = run(&token, "key create --name ci --scopes admin");
+    let key = made.printed();
+    let is_key = key.starts_with("ap_") && key.len() == 46;
+    assert!(is_key, "the key alone: {key}");
+    let listed = run("", &format!("key list --json --token {key}")).json();
+    let (name, whole) = (&listed[0]["name"], listed[0].get("key"));
+    assert_eq!((name, whole), (&json!("ci"), None));
+    let table = run(key, "key list --user ANN@example.com");
+    let lines: Vec<_> = table.printed().lines().collect();
+    let has_both = lines[0].starts_with("ID") && lines[1].contains(&key[..9]);
+    assert!(has_both && lines.len() == 2, "{lines:?}");
+
+    assert_eq!(status_with(&rest, key).await, 200);
     // A key's own text finds it: who revokes one has it at hand, most likely.
-    let revoked = roost(&database, &named, "", &["key", "revoke", key]);
+    let revoked = run(&token, &format!("key revoke {key}"));
     assert!(revoked.printed().starts_with("Revoked "), "{}", revoked.out);
-    assert_eq!(
-        rest.with_headers(Verb::GET, "/boards", &header).await.0,
-        401
-    );
-    let again = roost(&database, &named, "", &["key", "revoke", key]);
-    assert_eq!(
-        again.complaint(),
-        format!("roost: there is no key {}", &key[..9])
-    );
+    assert_eq!(status_with(&rest, key).await, 401);
+    let again = run(&token, &format!("key revoke {key}"));
+    let missing = format!("roost: there is no key {}", &key[..9]);
+    assert_eq!(again.complaint(), missing);
 }
 
 async fn changes_the_database_that_no_daemon_uses(database: Fresh) {
-    let user = |email| ["user", "create", "--email", email, "--json"];
-    let first = roost(&database, &[], "", &user("ann@example.com")).json();
+    let run = |command: &str| roost(&database, &[], "", command);
+    let first = run("user create --email ann@example.com --json").json();
     assert_eq!(first["role"], "admin");
-    let second = roost(&database, &[], "", &user("bob@example.com")).json();
+    let second = run("user create --email bob@example.com --json").json();
     assert_eq!(second["role"], "member");
-    let twice = roost(&database, &[], "", &user("bob@example.com"));
-    assert!(
-        twice
-            .complaint()
-            .ends_with("roost: A record with this id or unique value already exists")
-    );
-    let nobodys = roost(&database, &[], "", &["key", "create", "--name", "x"]);
-    assert!(nobodys.complaint().contains("--user EMAIL"));
-    let key = |more: &[&str]| {
-        let create = [
-            "key",
-            "create",
-            "--name",
-            "x",
-            "--user",
-            "bob@example.com",
-            "--json",
-        ];
-        roost(&database, &[], "", &[&create, more].concat())
-    };
-    assert!(
-        key(&["--scopes", "root"])
-            .complaint()
-            .contains("`scopes` must be")
-    );
-    assert!(
-        key(&["--expires", "2001-01-01"])
-            .complaint()
-            .contains("`expires_at` must be")
-    );
-    let key = key(&["--scopes", "read,write", "--expires", "2999-01-01"]).json();
+    let bobs = "key create --name x --user bob@example.com --json";
+    for (command, words) in [
+        ("user create --email bob@example.com", "already exists"),
+        ("key create --name x", "--user EMAIL"),
+        (&format!("{bobs} --scopes root"), "`scopes` must be"),
+        (
+            &format!("{bobs} --expires 2001-01-01"),
+            "`expires_at` must be",
+        ),
+        ("key revoke 12345", "there is no key 12345"),
+    ] {
+        let refused = run(command);
+        assert!(refused.complaint().contains(words), "{}", refused.err);
+    }
+    let key = run(&format!("{bobs} --scopes read,write --expires 2999-01-01")).json();
     assert_eq!(key["scopes"], json!(["read", "write"]));
 
     // What was made is there for the daemon.
     let daemon = Process::start(&database, 0, &["--auth", "required"]);
     let rest = Rest::new(&daemon.address);
-    let password = first["password"]
-        .as_str()
-        .expect("a password that was made");
-    let credentials =
-        json!({"strategy": "local", "email": "ann@example.com", "password": password});
-    rest.create("authentication", &credentials).await;
-    let header = [("x-api-key", key["key"].as_str().expect("a key"))];
-    assert_eq!(
-        rest.with_headers(Verb::GET, "/boards", &header).await.0,
-        200
-    );
+    let password = first["password"].as_str().expect("one that was made");
+    log_in(&rest, password).await;
+    let key = key["key"].as_str().expect("a key");
+    assert_eq!(status_with(&rest, key).await, 200);
+}
+
+/// Ann's access token.
+async fn log_in(rest: &Rest, password: &str) -> String {
+    let ann = json!({"strategy": "local", "email": "ann@example.com", "password": password});
+    let login = rest.create("authentication", &ann).await;
+    login["accessToken"].as_str().expect("a token").to_owned()
+}
+
+/// What a call with a key is answered.
+async fn status_with(rest: &Rest, key: &str) -> u16 {
+    let header = [("x-api-key", key)];
+    rest.with_headers(Verb::GET, "/boards", &header).await.0
 }
 
 #[test]
 fn says_where_it_looked() {
     let database = databases::sqlite();
-    let none = roost(&database, &[], "", &["key", "list"]);
-    assert!(
-        none.complaint().starts_with(
-            "roost: no daemon answers at http://127.0.0.1:1, and there is no database"
-        )
-    );
+    let run = |env: &[(&str, &str)]| roost(&database, env, "", "key list --json");
+    let none = run(&[]);
+    let nowhere = "roost: no daemon answers at http://127.0.0.1:1, and there is no database";
+    assert!(none.complaint().starts_with(nowhere), "{}", none.err);
     let daemon = Process::start(&database, 0, &[]);
-    let elsewhere = roost(&database, &[], "", &["key", "list"]);
-    assert_eq!(
-        elsewhere.complaint(),
-        "roost: a daemon uses the database, but none answers at http://127.0.0.1:1; say where it is with --url (ROOST_URL)"
-    );
-    let found = roost(
-        &database,
-        &[("LISTEN", &daemon.address)],
-        "",
-        &["key", "list", "--json"],
-    );
-    assert_eq!(found.json(), json!([]));
+    let elsewhere = "roost: a daemon uses the database, but none answers at http://127.0.0.1:1; \
+                     say where it is with --url (ROOST_URL)";
+    assert_eq!(run(&[]).complaint(), elsewhere);
+    assert_eq!(run(&[("LISTEN", &daemon.address)]).json(), json!([]));
     drop(daemon);
     for (url, words) in [
         ("http://127.0.0.1:1", "no daemon answers at"),
         ("https://roost.example", "write http://HOST:PORT"),
         ("here", "is no daemon's address"),
     ] {
-        let refused = roost(&database, &[("ROOST_URL", url)], "", &["key", "list"]);
+        let refused = run(&[("ROOST_URL", url)]);
         assert!(refused.complaint().contains(words), "{}", refused.err);
     }
 }
@@ -256,15 +196,10 @@ fn says_where_it_looked() {
 #[test]
 fn explains_itself() {
     let database = databases::sqlite();
-    let help = roost(&database, &[], "", &["key", "create", "--help"]);
+    let run = |input, command| roost(&database, &[], input, command);
+    let help = run("", "key create --help");
     assert!(help.printed().contains("--scopes <SCOPES>"));
-    let unknown = roost(&database, &[], "", &["key", "make"]);
-    assert_eq!(unknown.code, Some(2));
-    let empty = roost(
-        &database,
-        &[],
-        "\n",
-        &["user", "create", "--email", "x@y", "--password-stdin"],
-    );
+    assert_eq!(run("", "key make").code, Some(2));
+    let empty = run("\n", "user create --email x@y --password-stdin");
     assert_eq!(empty.complaint(), "roost: the password is empty");
 }

@@ -121,76 +121,79 @@ async fn log_in(rest: &Rest, password: &str) -> [String; 3] {
 async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) -> Vec<String> {
     let segments: Vec<_> = path.split('/').collect();
     let (entry, _) = daemon.app.services.find(&segments).expect("a service");
-    let mut seen = Vec::new();
-    let mut ask = async |verb: Verb, path: String, body: Option<Value>| {
-        let (status, mut answer) = rest.send(verb.clone(), &path, body.as_ref()).await;
-        assert!(status < 500, "{verb} {path}: {answer}");
-        let makes_key = verb == Verb::POST && path == "/api-keys";
-        if let Some(answer) = answer.as_object_mut().filter(|_| makes_key) {
-            // Told once, to who makes it.
-            answer.remove("key");
-        }
-        seen.push(answer.to_string());
-        answer
-    };
     let board = rest.create("boards", &json!({})).await["board_id"].clone();
     let session = rest.create("sessions", &json!({})).await["session_id"].clone();
-    let id = if path.starts_with("boards") {
-        &board
-    } else {
-        &session
-    };
-    let url = format!("/{}", path.replace(":id", id.as_str().unwrap_or_default()));
-    let sample = json!({
-        "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session, "board_id": board,
-        "user_id": user,
-    });
-    let secret = json!(PASSWORDS[0]);
-    let with_secrets = |mut data: Value| {
-        for name in [
-            "password",
-            "digest",
-            "key",
-            "hash",
-            "token",
-            "refreshToken",
-            "password_hash",
-        ] {
-            data[name] = secret.clone();
-        }
-        data
-    };
-    let sample = with_secrets(sample);
+    let is_board = path.starts_with("boards");
+    let id = if is_board { &board } else { &session };
+    let url = path.replace(":id", id.as_str().unwrap_or_default());
+    let sample = with_secrets(json!({
+        "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session,
+        "board_id": board, "user_id": user,
+    }));
+    let seen = &mut Vec::new();
     if entry.allows(&Method::Create) {
-        ask(Verb::POST, url.clone(), Some(sample.clone())).await;
-        ask(Verb::POST, url.clone(), Some(json!([sample]))).await;
+        ask(rest, Verb::POST, &url, Some(&sample), seen).await;
+        ask(rest, Verb::POST, &url, Some(&json!([sample])), seen).await;
     }
     if entry.allows(&Method::Find) {
-        let found = ask(Verb::GET, format!("{url}?$limit=1000"), None).await;
+        let page = format!("{url}?$limit=1000");
+        let found = ask(rest, Verb::GET, &page, None, seen).await;
         let records = found["data"].as_array().cloned().unwrap_or_default();
         let is_table = found.get("total").is_some();
-        assert!(
-            !is_table || !records.is_empty(),
-            "the sample does not make one of `{path}`"
-        );
+        let is_vacuous = is_table && records.is_empty();
+        assert!(!is_vacuous, "the sample does not make one of `{path}`");
         for record in &records {
             let id = record.as_object().and_then(|record| record.values().next());
             let one = format!("{url}/{}", id.and_then(Value::as_str).expect("an id"));
-            if entry.allows(&Method::Get) {
-                assert_eq!(&ask(Verb::GET, one.clone(), None).await, record);
-            }
             let change = with_secrets(json!({}));
-            ask(Verb::PATCH, one.clone(), Some(change.clone())).await;
-            ask(Verb::PUT, one.clone(), Some(change)).await;
+            ask(rest, Verb::GET, &one, None, seen).await;
+            ask(rest, Verb::PATCH, &one, Some(&change), seen).await;
+            ask(rest, Verb::PUT, &one, Some(&change), seen).await;
             if record.get("user_id").and_then(Value::as_str) != Some(user) {
-                ask(Verb::DELETE, one, None).await;
+                ask(rest, Verb::DELETE, &one, None, seen).await;
             }
         }
     }
     if GIVERS.contains(&path) {
         seen.clear();
     }
-    seen
+    std::mem::take(seen)
+}
+
+/// Calls a service and notes what it answers.
+async fn ask(
+    rest: &Rest,
+    verb: Verb,
+    path: &str,
+    body: Option<&Value>,
+    seen: &mut Vec<String>,
+) -> Value {
+    let makes_key = verb == Verb::POST && path == "api-keys";
+    let (status, mut answer) = rest.send(verb, &format!("/{path}"), body).await;
+    assert!(status < 500, "{path}: {answer}");
+    if let Some(answer) = answer.as_object_mut().filter(|_| makes_key) {
+        // Told once, to who makes it.
+        answer.remove("key");
+    }
+    seen.push(answer.to_string());
+    answer
+}
+
+/// A record with a secret in every field that might keep one.
+fn with_secrets(mut record: Value) -> Value {
+    let names = [
+        "password",
+        "digest",
+        "key",
+        "hash",
+        "token",
+        "refreshToken",
+        "password_hash",
+    ];
+    for name in names {
+        record[name] = json!(PASSWORDS[0]);
+    }
+    record
 }
 
 /// Everybody who is told what happens.

@@ -128,7 +128,7 @@ describe("Hostile clients", () => {
       try {
         const listeners = await Promise.all(ways.map((way) => way.open(daemon.url)));
         await upgraded(listeners[ways.indexOf(upgrading)]);
-        const silent = connect(daemon.port, "127.0.0.1");
+        const silent = connect(daemon.port, "127.0.0.1").on("error", () => {});
         const slow = connect(daemon.port, "127.0.0.1").on("error", () => {});
         keep(() => [silent, slow].forEach((socket) => socket.destroy()));
         await Promise.all([once(silent, "connect"), once(slow, "connect")]);
