@@ -129,7 +129,8 @@ impl Crowd {
                     }
                 }
                 AccessChange::Role { user, .. } => self.recheck(user),
-                AccessChange::Public(_) | AccessChange::Member { .. } => {}
+                // Who came in with a key that is gone is logged out.
+                AccessChange::Public(_) | AccessChange::Member { .. } | AccessChange::NoKey(_) => {}
             }
         }
     }
