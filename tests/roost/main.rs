@@ -28,6 +28,7 @@ mod postgres;
 mod queries;
 mod repos;
 mod secrets;
+mod security;
 mod slow_readers;
 mod support;
 mod upgrades;
