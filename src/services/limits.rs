@@ -135,7 +135,11 @@ mod tests {
     fn caller(user_id: Option<&str>, provider: Option<&'static str>) -> Caller {
         let user = |id: &str| {
             let (id, role) = (id.to_owned(), Role::Member);
-            Identity::User(Arc::new(User { id, role }))
+            Identity::User(Arc::new(User {
+                id,
+                role,
+                key: None,
+            }))
         };
         Caller {
             identity: user_id.map_or(Identity::Nobody, user),
