@@ -18,7 +18,7 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-# Prints speed and memory, beside a plain Feathers daemon in the same run.
+# Prints speed and memory, beside a plain Feathers daemon in the same run, and Roost in two ways beside itself.
 bench:
 	bash tests/bench.sh $(ARGS)
 

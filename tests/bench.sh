@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds release, installs the Feathers daemon that Roost is measured against, and measures both.
+# Builds release, installs the Feathers daemon that Roost is measured against, and measures both, and
+# Roost alone where the other has nothing to compare.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,17 +1,22 @@
 //! The Socket.IO client that calls: it reads and writes many frames at once, and tells packets apart
 //! by their first bytes.
 
-use std::{future::poll_fn, net::SocketAddr, pin::Pin};
+use std::{
+    fmt::Display,
+    future::poll_fn,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::{
     Result,
-    wire::{CONNECT, CONNECTED, PING, PONG, frame, text, upgrade, upgraded},
+    wire::{CONNECTED, PING, PONG, connect, frame, text, upgrade, upgraded},
 };
 
 /// Bytes read at once: the answers to all that is in flight fit.
@@ -30,7 +35,17 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a WebSocket, without polling first, and joins the default namespace.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
-        let tcp = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, address).await
+    }
+
+    /// As [`connect`](Self::connect), from an address of this machine.
+    pub(crate) async fn connect_from(from: Ipv4Addr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        Self::over(socket.connect(address).await?, address).await
+    }
+
+    async fn over(tcp: TcpStream, address: SocketAddr) -> Result<Self> {
         tcp.set_nodelay(true)?;
         let mut client = Self {
             tcp,
@@ -45,7 +60,7 @@ impl Client {
                 break end;
             }
         };
-        client.queue(CONNECT);
+        client.queue(&connect("")?);
         client.flush().await?;
         loop {
             match client.packet()? {
@@ -61,7 +76,7 @@ impl Client {
     }
 
     /// Creates a record and waits for it.
-    pub(crate) async fn create(&mut self, service: &str, data: &Value) -> Result<Value> {
+    pub(crate) async fn create(&mut self, service: &str, data: &impl Display) -> Result<Value> {
         let packet = format!(r#"420["create","{service}",{data},{{}}]"#);
         self.queue(&frame(&packet)?);
         self.flush().await?;
@@ -77,6 +92,20 @@ impl Client {
                     None => Err(format!("{service} create was answered with {answer}").into()),
                 };
             }
+        }
+    }
+
+    /// Creates a record; its id, which is in this field.
+    pub(crate) async fn make(
+        &mut self,
+        service: &str,
+        id: &str,
+        data: &impl Display,
+    ) -> Result<String> {
+        let record = self.create(service, data).await?;
+        match record.get(id).and_then(Value::as_str) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(format!("{service} create was answered without `{id}`").into()),
         }
     }
 

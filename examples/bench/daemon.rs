@@ -36,12 +36,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a target on an empty database and waits until it listens.
-    pub(crate) fn start(target: &Target) -> Result<Self> {
+    /// Starts a target on an empty database, with further arguments, and waits until it listens.
+    pub(crate) fn start(target: &Target, further: &[&str]) -> Result<Self> {
         let folder = TempDir::with_prefix("roost-bench-")?;
         let mut command = Command::new(&target.program);
         command
             .args((target.arguments)(&folder.path().join("bench.db")))
+            .args(further)
             // Settings come from the arguments alone.
             .env_clear()
             .envs(

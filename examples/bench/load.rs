@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{Result, client::Client, wire::frame};
 
-/// Bytes of a message as the client sends it.
-const SIZE: usize = 800;
+/// Bytes of a message in JSON: a create of one has 800.
+const SIZE: usize = 765;
 
 /// The first create's number, which is its ack id and the message's index: all have as many digits.
 const FIRST: u64 = 10_000_000;
@@ -38,28 +38,11 @@ pub(crate) struct Stretch {
 }
 
 impl Load {
-    /// Makes a session for the messages.
-    pub(crate) async fn new(mut client: Client) -> Result<Self> {
-        let session = client.create("sessions", &json!({})).await?;
-        let id = session
-            .get("session_id")
-            .and_then(Value::as_str)
-            .ok_or("a session without an id")?;
-        let packet = |content: &str| {
-            format!(
-                concat!(
-                    r#"42{}["create","messages",{{"session_id":"{}","index":{},"#,
-                    r#""type":"assistant","role":"assistant","timestamp":"2026-01-01T00:00:00.000Z","#,
-                    r#""content_preview":"It is measured, not guessed","content":"{}","#,
-                    r#""metadata":{{"model":"bench","tokens":{{"input":1234,"output":567}}}}}},{{}}]"#
-                ),
-                FIRST, id, FIRST, content
-            )
-        };
-        let bare = packet("").len();
-        let frame = frame(&packet(
-            &"The quick brown fox. ".repeat(SIZE)[..SIZE.saturating_sub(bare)],
-        ))?;
+    /// Makes a session with these fields for the messages.
+    pub(crate) async fn new(mut client: Client, session: &Value) -> Result<Self> {
+        let id = client.make("sessions", "session_id", session).await?;
+        let message = message(&id);
+        let frame = frame(&format!(r#"42{FIRST}["create","messages",{message},{{}}]"#))?;
         let number = FIRST.to_string();
         let places = frame
             .windows(number.len())
@@ -130,6 +113,23 @@ impl Load {
         }
         Ok(stretch.latencies.len() - before)
     }
+}
+
+/// A message of a session, in JSON.
+pub(crate) fn message(session: &str) -> String {
+    let message = |content: &str| {
+        format!(
+            concat!(
+                r#"{{"session_id":"{}","index":{},"#,
+                r#""type":"assistant","role":"assistant","timestamp":"2026-01-01T00:00:00.000Z","#,
+                r#""content_preview":"It is measured, not guessed","content":"{}","#,
+                r#""metadata":{{"model":"bench","tokens":{{"input":1234,"output":567}}}}}}"#
+            ),
+            session, FIRST, content
+        )
+    };
+    let bare = message("").len();
+    message(&"The quick brown fox. ".repeat(SIZE)[..SIZE.saturating_sub(bare)])
 }
 
 /// The creates that wait for their answers.

@@ -1,19 +1,23 @@
 //! Drives Roost and a plain Feathers daemon in turn with one load client, and prints both and their
-//! ratio. `make bench` builds what it needs and runs it.
+//! ratio; what the other does not have is Roost alone, or Roost in two ways. `make bench` builds what it
+//! needs and runs it.
 //!
 //! - [`target`], [`daemon`]: what is driven, and one running process of it
 //! - [`client`], [`load`]: the client that creates messages
 //! - [`subscribers`]: those who are told of them
 //! - [`wire`]: the frames that both send and read
-//! - [`scenario`]: the four measurements
+//! - [`scenario`]: the measurements, and those beside the other daemon
+//! - [`people`], [`boards`]: those of Roost with users, and with boards
 //! - [`table`]: medians, ranges and ratios
 //!
 //! It prints; it fails only where Roost could not be driven. The clients share one thread, so that
 //! on two cores a daemon has at least the other one.
 
+mod boards;
 mod client;
 mod daemon;
 mod load;
+mod people;
 mod scenario;
 mod subscribers;
 mod table;
@@ -29,7 +33,11 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 
-use crate::{scenario::Scenario, table::Table, target::Target};
+use crate::{
+    scenario::{Column, Scenario},
+    table::Table,
+    target::Target,
+};
 
 /// Whatever went wrong: it is shown, never looked into.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -45,7 +53,7 @@ struct Options {
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
 
-    /// Subscribers of the deliveries, and idle connections
+    /// Subscribers of the deliveries and of the audience, and idle connections
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     subscribers: u32,
 
@@ -100,30 +108,46 @@ fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut table = Table::default();
+    let mut tables = Vec::new();
     for round in 1..=options.rounds {
         for scenario in &scenarios {
-            for (index, target) in targets.iter().enumerate() {
-                say(&format!(
-                    "round {round} of {}: {} of {}",
-                    options.rounds,
-                    scenario.name(),
-                    target.name
-                ));
-                match runtime.block_on(scenario.measure(target, options)) {
+            say(&format!(
+                "round {round} of {}: {}",
+                options.rounds,
+                scenario.name()
+            ));
+            let columns = scenario.columns(&targets);
+            let table = table(&mut tables, &columns);
+            for (index, column) in columns.iter().enumerate() {
+                match runtime.block_on(scenario.measure(column, options)) {
                     Ok(samples) => table.add(index, samples),
-                    Err(error) if index > 0 => {
-                        say(&format!("bench: {} FAILED: {error}", target.name));
+                    Err(error) if column.target.is_peer => {
+                        say(&format!("bench: {} FAILED: {error}", column.name));
                     }
                     Err(error) => {
-                        return Err(format!("{}, {}: {error}", target.name, scenario.name()).into());
+                        return Err(format!("{}, {}: {error}", column.name, scenario.name()).into());
                     }
                 }
             }
         }
     }
-    write!(stdout(), "{}", table.text(&targets, options.rounds))?;
+    let texts: Vec<_> = tables
+        .iter()
+        .map(|table| table.text(options.rounds))
+        .collect();
+    write!(stdout(), "{}", texts.join("\n"))?;
     Ok(())
+}
+
+/// The table with these columns.
+fn table<'t>(tables: &'t mut Vec<Table>, columns: &[Column<'_>]) -> &'t mut Table {
+    let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+    let known = tables.iter().position(|table| table.columns == names);
+    let index = known.unwrap_or(tables.len());
+    if index == tables.len() {
+        tables.push(Table::new(names));
+    }
+    &mut tables[index]
 }
 
 /// Roost, and the peer if it can be driven.

@@ -1,15 +1,17 @@
-//! The four measurements, each on daemons of its own.
+//! The measurements, each on daemons of its own, and those that any such daemon can be put to.
 
-use std::time::Duration;
+use std::{iter::repeat_n, time::Duration};
 
 use clap::ValueEnum;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    Options, Result,
+    Options, Result, boards,
     client::Client,
     daemon::Daemon,
-    load::Load,
+    load::{Load, Stretch},
+    people,
     subscribers::Subscribers,
     table::{Better, Metric, Sample},
     target::Target,
@@ -32,6 +34,22 @@ pub(crate) enum Scenario {
     Idle,
     /// Time until the daemon listens, on an empty database
     Startup,
+    /// Logins with a password
+    Logins,
+    /// Creates on a private board, of which every subscriber is told, beside those on a public one
+    Audience,
+    /// What viewers of boards are sent who hear of their boards only, beside those who hear of all
+    Scopes,
+}
+
+/// A table's column: what is driven, and in which way.
+pub(crate) struct Column<'t> {
+    /// Its name in the table.
+    pub(crate) name: String,
+    /// What is driven.
+    pub(crate) target: &'t Target,
+    /// What a scenario that compares Roost with itself varies: a value on the wire.
+    way: &'static str,
 }
 
 impl Scenario {
@@ -42,14 +60,56 @@ impl Scenario {
             Self::Deliveries => "deliveries",
             Self::Idle => "idle",
             Self::Startup => "startup",
+            Self::Logins => "logins",
+            Self::Audience => "audience",
+            Self::Scopes => "scopes",
         }
     }
 
-    /// Measures a target once.
-    pub(crate) async fn measure(self, target: &Target, options: &Options) -> Result<Vec<Sample>> {
-        let daemon = Daemon::start(target)?;
+    /// What it measures: the targets, of which Roost is the first, or that alone.
+    pub(crate) fn columns<'t>(self, targets: &'t [Target]) -> Vec<Column<'t>> {
+        let plain = |target: &'t Target| Column {
+            name: target.name.to_owned(),
+            target,
+            way: "",
+        };
+        let roost = &targets[0];
+        let ways = |kind: &str, ways: [&'static str; 2]| {
+            let column = |way| Column {
+                name: format!("{way} {kind}"),
+                target: roost,
+                way,
+            };
+            ways.map(column).into()
+        };
+        match self {
+            Self::Creates | Self::Deliveries | Self::Idle | Self::Startup => {
+                targets.iter().map(plain).collect()
+            }
+            Self::Logins => vec![plain(roost)],
+            Self::Audience => ways("board", ["public", "private"]),
+            Self::Scopes => ways("scope", ["board", "everybody"]),
+        }
+    }
+
+    /// Measures a column once.
+    pub(crate) async fn measure(
+        self,
+        column: &Column<'_>,
+        options: &Options,
+    ) -> Result<Vec<Sample>> {
+        let further: &[&str] = match self {
+            Self::Audience => &["--auth", "required"],
+            _ => &[],
+        };
+        let daemon = Daemon::start(column.target, further)?;
         let time = Duration::try_from_secs_f64(options.seconds)?;
         match self {
+            Self::Logins => people::logins(&daemon).await,
+            Self::Audience => {
+                people::audience(&daemon, column.way, options.subscribers, time).await
+            }
+            Self::Scopes => boards::scopes(&daemon, column.way).await,
             Self::Creates => creates(&daemon, time).await,
             Self::Deliveries => deliveries(&daemon, options.subscribers, time).await,
             Self::Idle => idle(&daemon, options.subscribers).await,
@@ -65,7 +125,7 @@ impl Scenario {
 }
 
 async fn creates(daemon: &Daemon, time: Duration) -> Result<Vec<Sample>> {
-    let mut load = Load::new(Client::connect(daemon.address).await?).await?;
+    let mut load = Load::new(Client::connect(daemon.address).await?, &json!({})).await?;
     let mut samples = Vec::new();
     for (in_flight, goal) in [(1, ""), (16, "6x"), (64, "10x")] {
         load.run(in_flight, WARM_UP).await?;
@@ -100,15 +160,11 @@ async fn creates(daemon: &Daemon, time: Duration) -> Result<Vec<Sample>> {
 }
 
 async fn deliveries(daemon: &Daemon, size: u32, time: Duration) -> Result<Vec<Sample>> {
-    let mut subscribers = Subscribers::connect(daemon.address, size).await?;
-    let mut load = Load::new(Client::connect(daemon.address).await?).await?;
+    let mut subscribers = Subscribers::connect(daemon.address, strangers(size)).await?;
+    let mut load = Load::new(Client::connect(daemon.address).await?, &json!({})).await?;
     let mut samples = Vec::new();
     for (in_flight, rate_goal, cpu_goal) in [(1, "4x", "3x"), (16, "12x", "8x")] {
-        load.run(in_flight, WARM_UP).await?;
-        let (cpu, count) = (daemon.cpu()?, subscribers.count()?);
-        let stretch = load.run(in_flight, time).await?;
-        let (cpu, count) = (daemon.cpu()? - cpu, subscribers.count()? - count);
-        load.finish().await?;
+        let told = tell(daemon, &mut load, &mut subscribers, in_flight, time).await?;
         let metric = |what: &str, unit, better| {
             Metric::new(
                 &format!("{what}, {in_flight} in flight, {size} subscribers"),
@@ -119,24 +175,57 @@ async fn deliveries(daemon: &Daemon, size: u32, time: Duration) -> Result<Vec<Sa
         samples.extend([
             (
                 metric("deliveries", "/s", Better::More).goal(rate_goal),
-                count as f64 / stretch.seconds,
+                told.deliveries / told.stretch.seconds,
             ),
             (
                 metric("server CPU per delivery", "µs", Better::Less).goal(cpu_goal),
-                cpu * 1e6 / count as f64,
+                told.cpu * 1e6 / told.deliveries,
             ),
-            (metric("creates", "/s", Better::More), stretch.rate()),
+            (metric("creates", "/s", Better::More), told.stretch.rate()),
             (
                 metric("ack p50", "ms", Better::Less),
-                stretch.percentile(50),
+                told.stretch.percentile(50),
             ),
             (
                 metric("ack p99", "ms", Better::Less),
-                stretch.percentile(99),
+                told.stretch.percentile(99),
             ),
         ]);
     }
     Ok(samples)
+}
+
+/// Subscribers who say nothing of themselves.
+fn strangers(size: u32) -> impl Iterator<Item = String> {
+    repeat_n(String::new(), size as usize)
+}
+
+/// What a load brought to subscribers.
+pub(crate) struct Told {
+    pub(crate) stretch: Stretch,
+    pub(crate) deliveries: f64,
+    /// The daemon's processor time, in seconds.
+    pub(crate) cpu: f64,
+}
+
+/// Keeps this many creates in flight for a while, after a warm-up.
+pub(crate) async fn tell(
+    daemon: &Daemon,
+    load: &mut Load,
+    subscribers: &mut Subscribers,
+    in_flight: usize,
+    time: Duration,
+) -> Result<Told> {
+    load.run(in_flight, WARM_UP).await?;
+    let (cpu, count) = (daemon.cpu()?, subscribers.count()?);
+    let stretch = load.run(in_flight, time).await?;
+    let (cpu, count) = (daemon.cpu()? - cpu, subscribers.count()? - count);
+    load.finish().await?;
+    Ok(Told {
+        stretch,
+        deliveries: count as f64,
+        cpu,
+    })
 }
 
 async fn idle(daemon: &Daemon, size: u32) -> Result<Vec<Sample>> {
@@ -144,7 +233,7 @@ async fn idle(daemon: &Daemon, size: u32) -> Result<Vec<Sample>> {
     let first = Client::connect(daemon.address).await?;
     sleep(SETTLE).await;
     let empty = daemon.memory()?;
-    let mut subscribers = Subscribers::connect(daemon.address, size).await?;
+    let mut subscribers = Subscribers::connect(daemon.address, strangers(size)).await?;
     sleep(SETTLE).await;
     let full = daemon.memory()?;
     subscribers.count()?;

@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Poll, ready},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -20,15 +21,22 @@ use tokio::{
     io::{AsyncRead, ReadBuf},
     net::TcpStream,
     task::JoinSet,
+    time::{sleep, timeout},
 };
 
 use crate::{
     Result,
-    wire::{CONNECT, CONNECTED, PING, PONG, text, upgrade, upgraded},
+    wire::{CONNECTED, PING, PONG, connect, text, upgrade, upgraded},
 };
 
 /// How an event begins that tells of a created message.
 const CREATED: &[u8] = br#"42["messages created""#;
+
+/// Time that news may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Time between looks at the count.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Clients that connect at the same time.
 const CONNECTING: usize = 32;
@@ -40,31 +48,42 @@ thread_local! {
 /// Connected clients.
 pub(crate) struct Subscribers {
     counting: JoinSet<()>,
-    count: Arc<AtomicU64>,
+    heard: Arc<Heard>,
     size: usize,
 }
 
+/// What all of them were told.
+#[derive(Default)]
+struct Heard {
+    created: AtomicU64,
+    bytes: AtomicU64,
+}
+
 impl Subscribers {
-    /// Connects this many.
-    pub(crate) async fn connect(address: SocketAddr, size: u32) -> Result<Self> {
-        let count = Arc::new(AtomicU64::new(0));
-        let subscribers: Vec<Subscriber> = stream::iter(0..size)
-            .map(|_| Subscriber::connect(address))
+    /// Connects one for each of these texts, which it says of itself: JSON, or nothing.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        auths: impl IntoIterator<Item = String>,
+    ) -> Result<Self> {
+        let heard = Arc::<Heard>::default();
+        let subscribers: Vec<Subscriber> = stream::iter(auths)
+            .map(|auth| Subscriber::connect(address, auth))
             .buffer_unordered(CONNECTING)
             .try_collect()
             .await?;
         let (mut counting, size) = (JoinSet::new(), subscribers.len());
         for mut subscriber in subscribers {
-            let count = Arc::clone(&count);
+            let heard = Arc::clone(&heard);
             counting.spawn(async move {
                 while let Ok(seen) = subscriber.read().await {
-                    count.fetch_add(seen.created, Ordering::Relaxed);
+                    heard.bytes.fetch_add(seen.bytes, Ordering::Relaxed);
+                    heard.created.fetch_add(seen.created, Ordering::Relaxed);
                 }
             });
         }
         Ok(Self {
             counting,
-            count,
+            heard,
             size,
         })
     }
@@ -81,7 +100,26 @@ impl Subscribers {
                 format!("{lost} of {} subscribers lost their connections", self.size).into(),
             );
         }
-        Ok(self.count.load(Ordering::Relaxed))
+        Ok(self.heard.created.load(Ordering::Relaxed))
+    }
+
+    /// Waits until all of them together were told of this many messages; the bytes of all frames so far.
+    ///
+    /// # Errors
+    /// If they are told of fewer, or of more.
+    pub(crate) async fn bytes_of(&mut self, messages: u64) -> Result<u64> {
+        let reached = async {
+            while self.count()? < messages {
+                sleep(PAUSE).await;
+            }
+            Result::Ok(())
+        };
+        // If that took too long, there are fewer.
+        timeout(PATIENCE, reached).await.unwrap_or(Ok(()))?;
+        match self.count()? {
+            told if told == messages => Ok(self.heard.bytes.load(Ordering::Relaxed)),
+            told => Err(format!("{told} messages were told of, not {messages}").into()),
+        }
     }
 }
 
@@ -91,7 +129,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn connect(address: SocketAddr) -> Result<Self> {
+    async fn connect(address: SocketAddr, auth: String) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut subscriber = Self {
@@ -103,7 +141,7 @@ impl Subscriber {
         while !subscriber.frames.upgraded {
             seen = subscriber.read().await?;
         }
-        subscriber.write(CONNECT)?;
+        subscriber.write(&connect(&auth)?)?;
         while !seen.connected {
             seen = subscriber.read().await?;
         }
@@ -142,6 +180,8 @@ impl Subscriber {
 #[derive(Default)]
 struct Seen {
     created: u64,
+    /// Of frames that began.
+    bytes: u64,
     pinged: bool,
     connected: bool,
 }
@@ -193,6 +233,7 @@ impl Frames {
 
     fn note(&self, start: usize, length: usize, seen: &mut Seen) {
         let payload = &self.head[start..];
+        seen.bytes += (start + length) as u64;
         seen.created += u64::from(payload == CREATED);
         seen.pinged |= length == PING.len() && payload == PING;
         seen.connected |= payload.starts_with(CONNECTED);

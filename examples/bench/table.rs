@@ -1,7 +1,5 @@
 //! What was measured, as a table: the median of the rounds, their range, and how many times better
-//! the first target is than the second.
-
-use crate::target::Target;
+//! the first column is than the second.
 
 /// A thing that is measured.
 #[derive(Clone, PartialEq)]
@@ -24,9 +22,13 @@ pub(crate) enum Better {
 /// A value that was measured.
 pub(crate) type Sample = (Metric, f64);
 
-/// The samples of every round: for each metric, each target's.
-#[derive(Default)]
-pub(crate) struct Table(Vec<(Metric, [Vec<f64>; 2])>);
+/// The samples of every round.
+pub(crate) struct Table {
+    /// What is measured: one thing, or two that are compared.
+    pub(crate) columns: Vec<String>,
+    /// For each metric, each column's samples.
+    rows: Vec<(Metric, [Vec<f64>; 2])>,
+}
 
 impl Metric {
     /// A metric without a goal.
@@ -47,29 +49,41 @@ impl Metric {
 }
 
 impl Table {
-    /// Adds what was measured of a target.
-    pub(crate) fn add(&mut self, target: usize, samples: Vec<Sample>) {
+    /// An empty table of one or two columns.
+    pub(crate) const fn new(columns: Vec<String>) -> Self {
+        let rows = Vec::new();
+        Self { columns, rows }
+    }
+
+    /// Adds what was measured for a column.
+    pub(crate) fn add(&mut self, column: usize, samples: Vec<Sample>) {
         for (metric, value) in samples {
             let row = self
-                .0
+                .rows
                 .iter()
                 .position(|(known, _)| *known == metric)
-                .unwrap_or(self.0.len());
-            if row == self.0.len() {
-                self.0.push((metric, Default::default()));
+                .unwrap_or(self.rows.len());
+            if row == self.rows.len() {
+                self.rows.push((metric, Default::default()));
             }
-            self.0[row].1[target].push(value);
+            self.rows[row].1[column].push(value);
         }
     }
 
     /// The table in Markdown.
-    pub(crate) fn text(&self, targets: &[Target], rounds: u32) -> String {
+    pub(crate) fn text(&self, rounds: u32) -> String {
         let mut rows = vec![vec![format!("median (range) of {rounds}")]];
-        rows[0].extend(targets.iter().map(|target| target.name.to_owned()));
-        rows[0].extend(["Roost is better", "goal"].map(str::to_owned));
-        for (metric, values) in &self.0 {
+        rows[0].extend(self.columns.iter().cloned());
+        let first = self.columns.first().map_or("", String::as_str);
+        rows[0].extend([format!("{first} is better"), "goal".to_owned()]);
+        for (metric, values) in &self.rows {
             let mut row = vec![format!("{}, {}", metric.name, metric.unit)];
-            row.extend(values.iter().take(targets.len()).map(|values| cell(values)));
+            row.extend(
+                values
+                    .iter()
+                    .take(self.columns.len())
+                    .map(|values| cell(values)),
+            );
             row.push(ratio(metric.better, values));
             row.push(metric.goal.to_owned());
             rows.push(row);

@@ -17,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) arguments: Box<Arguments>,
     /// What comes before the address in the line on standard error that says it is ready.
     pub(crate) ready: &'static str,
+    /// What Roost is compared with: without it, Roost is measured all the same.
+    pub(crate) is_peer: bool,
 }
 
 impl Target {
@@ -32,6 +34,7 @@ impl Target {
                     .to_vec()
             }),
             ready: "listening on http://",
+            is_peer: false,
         }
     }
 
@@ -57,6 +60,7 @@ impl Target {
                 vec![server.clone(), database.display().to_string()]
             }),
             ready: "listening on http://",
+            is_peer: true,
         })
     }
 }

@@ -11,8 +11,7 @@ use crate::Result;
 pub(crate) const PING: &[u8] = b"2";
 pub(crate) const PONG: &[u8] = &[TEXT, 0x81, 0, 0, 0, 0, b'3'];
 
-/// Socket.IO's request for the default namespace, and how its answer begins.
-pub(crate) const CONNECT: &[u8] = &[TEXT, 0x82, 0, 0, 0, 0, b'4', b'0'];
+/// How Socket.IO's answer to [`connect`] begins.
 pub(crate) const CONNECTED: &[u8] = b"40";
 
 /// The first byte of a whole text frame.
@@ -37,6 +36,15 @@ pub(crate) fn upgraded(answer: &[u8]) -> Result<Option<usize>> {
         return Err(format!("no upgrade: {}", String::from_utf8_lossy(answer)).into());
     }
     Ok(end.map(|end| end + END.len()))
+}
+
+/// Socket.IO's request for the default namespace, with what the client says of itself, as JSON, or
+/// nothing.
+///
+/// # Errors
+/// If that is longer than a bench needs.
+pub(crate) fn connect(auth: &str) -> Result<Vec<u8>> {
+    frame(&format!("40{auth}"))
 }
 
 /// A text in a client's frame.

@@ -96,7 +96,7 @@ fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut table = Table::default();
+    let mut table = Table::new(targets.iter().map(|it| it.name.to_owned()).collect());
     for round in 1..=options.rounds {
         for (index, target) in targets.iter().enumerate() {
             say(&format!(
@@ -106,12 +106,12 @@ fn run(options: &Options) -> Result<()> {
             table.add(index, runtime.block_on(measure(target, options))?);
         }
     }
-    write!(stdout(), "\n{}", table.text(&targets, options.rounds))?;
+    write!(stdout(), "\n{}", table.text(options.rounds))?;
     Ok(())
 }
 
 async fn measure(target: &Target, options: &Options) -> Result<Vec<Sample>> {
-    let (daemon, size) = (Daemon::start(target)?, options.joiners);
+    let (daemon, size) = (Daemon::start(target, &[])?, options.joiners);
     let mut speaker = Speaker::connect(daemon.address, target.speech).await?;
     sleep(WARM_UP).await;
     let empty = daemon.memory()?;
