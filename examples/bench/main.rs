@@ -117,7 +117,7 @@ fn run(options: &Options) -> Result<()> {
                 scenario.name()
             ));
             let columns = scenario.columns(&targets);
-            let table = table(&mut tables, &columns);
+            let table = table_of(&mut tables, &columns);
             for (index, column) in columns.iter().enumerate() {
                 match runtime.block_on(scenario.measure(column, options)) {
                     Ok(samples) => table.add(index, samples),
@@ -140,7 +140,7 @@ fn run(options: &Options) -> Result<()> {
 }
 
 /// The table with these columns.
-fn table<'t>(tables: &'t mut Vec<Table>, columns: &[Column<'_>]) -> &'t mut Table {
+fn table_of<'t>(tables: &'t mut Vec<Table>, columns: &[Column<'_>]) -> &'t mut Table {
     let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
     let known = tables.iter().position(|table| table.columns == names);
     let index = known.unwrap_or(tables.len());

@@ -99,7 +99,8 @@ impl Scenario {
         options: &Options,
     ) -> Result<Vec<Sample>> {
         let further: &[&str] = match self {
-            Self::Audience => &["--auth", "required"],
+            // One connection creates as fast as it can.
+            Self::Audience => &["--auth", "required", "--calls-per-sec", "0"],
             _ => &[],
         };
         let daemon = Daemon::start(column.target, further)?;
