@@ -1,10 +1,14 @@
 //! Events on their way to Socket.IO clients: `"<path> <event>"`, the record, and a stamp for those
 //! who asked for stamps.
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use socketioxide::socket::Sid;
 use socketioxide_core::adapter::Room;
 
 use super::{
@@ -17,6 +21,7 @@ use crate::core::{
     access::{Access, AccessChange},
     event::{Event, View},
     hub::{Hub, Sink},
+    scope::Audience,
     stamp::{LogId, Seq},
 };
 
@@ -73,16 +78,9 @@ impl Sink for Emission {
                 login.end(before);
             }
         }
-        // An event that is not for all goes alone, and so does one after which less may be seen.
-        let is_alike = |event: &Arc<Event>| public(event, access) && event.access.is_empty();
-        for burst in events.chunk_by(|event, next| is_alike(event) && is_alike(next)) {
-            match burst {
-                [event] if !public(event, access) => self.send_views(&*rooms, event, access),
-                _ => {
-                    for burst in burst.chunks(BURST) {
-                        self.send_all(&*rooms, burst);
-                    }
-                }
+        for burst in events.chunk_by(|event, next| go_together(event, next, access)) {
+            for burst in burst.chunks(BURST) {
+                self.send_forms(&*rooms, burst, access);
             }
             for event in burst {
                 self.crowd.apply(&event.access);
@@ -92,41 +90,57 @@ impl Sink for Emission {
 }
 
 /// Whether everybody who is let in receives the event, all in the same form.
-fn public(event: &Event, access: &Access) -> bool {
+fn is_public(event: &Event, access: &Access) -> bool {
     matches!(event.views.as_slice(), [view] if view.audience.is_everyone(access))
 }
 
-impl Emission {
-    fn frame<'e>(&self, event: &Event, view: &'e View) -> Frame<'e> {
-        Frame::new(event, &view.data, &self.log)
-    }
+const fn audience(view: &View) -> &Audience {
+    &view.audience
+}
 
-    /// Sends events that are for all; a socket gets them one behind the other, so that they leave
-    /// together.
-    fn send_all(&self, rooms: &dyn Broadcast, events: &[Arc<Event>]) {
-        let frames = events
-            .iter()
-            .map(|event| self.frame(event, &event.views[0]));
-        let frames: Vec<_> = frames.collect();
-        for stamps in self.kinds() {
-            rooms.send(&[common_room(stamps).into()], &frames, stamps, None);
-            for (event, frame) in events.iter().zip(&frames) {
-                let boards = self.board_rooms(event, stamps);
-                if !boards.is_empty() {
-                    rooms.send(&boards, std::slice::from_ref(frame), stamps, None);
+/// Whether two events are for the same people, and neither changes who may see what.
+fn go_together(event: &Event, next: &Event, access: &Access) -> bool {
+    let (these, those) = (event.views.iter(), next.views.iter());
+    let is_alike = is_public(event, access) && is_public(next, access)
+        || these.map(audience).eq(those.map(audience));
+    is_alike && event.access.is_empty() && next.access.is_empty()
+}
+
+impl Emission {
+    /// Sends each form of events that go together to those whose first it is.
+    fn send_forms(&self, rooms: &dyn Broadcast, events: &[Arc<Event>], access: &Access) {
+        match events {
+            [event, ..] if !is_public(event, access) => {
+                let forms = self.peers.by_view(&event.views, access);
+                for (form, sids) in forms.iter().enumerate() {
+                    self.send(rooms, events, form, Some(sids));
                 }
             }
+            _ => self.send(rooms, events, 0, None),
         }
     }
 
-    /// Sends each form of an event to those whose first it is.
-    fn send_views(&self, rooms: &dyn Broadcast, event: &Event, access: &Access) {
-        for (view, sids) in self.peers.by_view(event, access) {
-            let frame = [self.frame(event, view)];
-            for stamps in self.kinds() {
-                let mut into = self.board_rooms(event, stamps);
-                into.push(common_room(stamps).into());
-                rooms.send(&into, &frame, stamps, Some(&sids));
+    /// Sends one form of events to these sockets, or to all that listen; each gets them one behind the
+    /// other, so that they leave together.
+    fn send(
+        &self,
+        rooms: &dyn Broadcast,
+        events: &[Arc<Event>],
+        form: usize,
+        only: Option<&HashSet<Sid>>,
+    ) {
+        let frames: Vec<_> = events
+            .iter()
+            .map(|event| Frame::new(event, &event.views[form].data, &self.log))
+            .collect();
+        for stamps in self.kinds() {
+            rooms.send(&[common_room(stamps).into()], &frames, stamps, only);
+            // Who is in rooms of boards is in no common one.
+            for (event, frame) in events.iter().zip(&frames) {
+                let boards = self.board_rooms(event, stamps);
+                if !boards.is_empty() {
+                    rooms.send(&boards, std::slice::from_ref(frame), stamps, only);
+                }
             }
         }
     }

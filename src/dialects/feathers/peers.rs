@@ -11,11 +11,7 @@ use std::{
 use socketioxide::socket::Sid;
 
 use super::{login::SocketLogin, rooms::Broadcast};
-use crate::core::{
-    access::Access,
-    connection::Connection,
-    event::{Event, View},
-};
+use crate::core::{access::Access, connection::Connection, event::View};
 
 /// The connections behind the sockets, so that one which fell behind can be ended or held back.
 #[derive(Default)]
@@ -81,26 +77,17 @@ impl Peers {
         logins.collect()
     }
 
-    /// The sockets that get each form of an event.
-    pub(super) fn by_view<'e>(
-        &self,
-        event: &'e Event,
-        access: &Access,
-    ) -> Vec<(&'e View, HashSet<Sid>)> {
-        let mut views: Vec<_> = event
-            .views
-            .iter()
-            .map(|view| (view, HashSet::new()))
-            .collect();
+    /// The sockets that get each form of an event: a socket gets the first that is for who listens.
+    pub(super) fn by_view(&self, views: &[View], access: &Access) -> Vec<HashSet<Sid>> {
+        let mut forms = vec![HashSet::new(); views.len()];
         for login in self.logins() {
             let identity = login.listener();
-            let mut views = views.iter_mut();
-            if let Some((_, sids)) = views.find(|(view, _)| view.audience.admits(&identity, access))
-            {
-                sids.insert(login.sid);
+            let admits = |view: &View| view.audience.admits(&identity, access);
+            if let Some(form) = views.iter().position(admits) {
+                forms[form].insert(login.sid);
             }
         }
-        views
+        forms
     }
 
     /// Says which rooms the sockets join.
