@@ -12,7 +12,7 @@ use axum::{
 use roost::{
     App,
     core::{BoxFuture, connection::Connection},
-    dialects::phoenix::{Attempt, Channel, Door, Endpoint, Options, Refused, Socket},
+    dialects::phoenix::{Attempt, Channel, Connect, Endpoint, Options, Refused, Socket},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -41,16 +41,16 @@ pub fn routes(app: &Arc<App>) -> Router {
         .route("/ctl/broadcast/{topic}/{event}", get(broadcast))
         .with_state(endpoint.clone());
     endpoint
-        .mount("/socket", UserDoor, Options::default())
-        .merge(endpoint.mount("/small", UserDoor, small))
-        .merge(endpoint.mount("/auth", UserDoor, with_token))
+        .mount("/socket", Users, Options::default())
+        .merge(endpoint.mount("/small", Users, small))
+        .merge(endpoint.mount("/auth", Users, with_token))
         .merge(control)
 }
 
 /// Lets everybody in whose `token` does not ask for trouble.
-struct UserDoor;
+struct Users;
 
-impl Door for UserDoor {
+impl Connect for Users {
     fn connect<'a>(
         &'a self,
         attempt: &'a Attempt,

@@ -11,6 +11,7 @@ pub mod feed;
 pub mod hub;
 pub mod identity;
 pub mod login;
+pub mod panics;
 pub mod presence;
 pub mod queue;
 pub mod scope;

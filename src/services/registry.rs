@@ -17,6 +17,7 @@ use crate::{
         call::{Answer, Call, Method},
         clock::SystemClock,
         identity::{KeyScope, Role},
+        panics,
         presence::Presence,
     },
     error::{Error, Kind, Result},
@@ -277,11 +278,8 @@ const fn label(method: &Method) -> &'static str {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let cause = std::io::Error::other(text.unwrap_or("no text").to_owned());
+    let text = panics::message(panic).unwrap_or("no text");
+    let cause = std::io::Error::other(text.to_owned());
     Error::general("The service failed unexpectedly; the daemon's log says more").caused_by(cause)
 }
 

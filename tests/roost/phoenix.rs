@@ -10,7 +10,7 @@ use roost::{
         stamp::Since,
     },
     dialects::phoenix::{
-        Attempt, Channel, Context, Door, Join, Options, Outcome, Payload, Refused, Reply, Socket,
+        Attempt, Channel, Connect, Context, Join, Options, Outcome, Payload, Refused, Reply, Socket,
     },
 };
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn lets_in_and_refuses_as_the_genuine_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn takes_a_token_by_subprotocol_where_the_door_does() {
+async fn takes_a_token_by_subprotocol_where_the_mount_does() {
     let daemon = phoenix::daemon().await;
     let cases = [
         ("phoenix, base64url.bearer.phx.dG9rLcOp", Ok(json!("tok-é"))),
@@ -143,10 +143,10 @@ async fn a_late_reply_holds_up_nothing() {
     daemon.stop().await;
 }
 
-/// A door whose only topic tells the log's story after `since`, and shouts.
-struct StoryDoor;
+/// Lets everybody in; the only topic tells the log's story after `since`, and shouts.
+struct Readers;
 
-impl Door for StoryDoor {
+impl Connect for Readers {
     fn connect<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Box<dyn Socket>, Refused>> {
         Box::pin(std::future::ready(Ok(Box::new(Reader) as Box<dyn Socket>)))
     }
@@ -196,8 +196,7 @@ impl Channel for Story {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_tells_the_story_at_its_readers_pace() {
     let (daemon, _) =
-        phoenix::daemon_of(|endpoint| endpoint.mount("/story", StoryDoor, Options::default()))
-            .await;
+        phoenix::daemon_of(|endpoint| endpoint.mount("/story", Readers, Options::default())).await;
     let rest = Rest::new(daemon.address);
     // More than a queue holds, in bytes.
     let text = "x".repeat(100_000);
@@ -229,8 +228,7 @@ async fn a_channel_tells_the_story_at_its_readers_pace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_is_cut_off_and_nobody_else_notices() {
     let (daemon, endpoint) =
-        phoenix::daemon_of(|endpoint| endpoint.mount("/story", StoryDoor, Options::default()))
-            .await;
+        phoenix::daemon_of(|endpoint| endpoint.mount("/story", Readers, Options::default())).await;
     let path = "/story/websocket?vsn=2.0.0";
     let (mut deaf, mut good) = (
         Phoenix::connect(&daemon, path).await.expect("an upgrade"),

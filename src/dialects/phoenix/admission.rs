@@ -1,23 +1,22 @@
-//! Who is let in, on every transport: the version, the `authToken`, the door's decision.
+//! Who is let in, on every transport: the version, the `authToken`, the program's decision.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe};
+use std::net::SocketAddr;
 
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
+    crash::{Crashed, caught_later},
     endpoint::Mount,
     params,
     serializer::Version,
-    serving::report,
-    socket::{Attempt, Socket},
+    socket::{Attempt, Refused, Socket},
 };
 use crate::core::Record;
 
@@ -30,6 +29,14 @@ const TOKEN: &str = "base64url.bearer.phx.";
 /// What a client that names no version speaks.
 const FIRST_VERSION: &str = "1.0.0";
 
+/// Somebody who was let in.
+pub(super) struct Admitted {
+    pub(super) version: Version,
+    pub(super) socket: Box<dyn Socket>,
+    /// The socket's id.
+    pub(super) id: Option<String>,
+}
+
 /// Decides on a request with this query; the status if it is refused.
 pub(super) async fn admit(
     mount: &Mount,
@@ -37,7 +44,7 @@ pub(super) async fn admit(
     headers: HeaderMap,
     auth_token: Option<SecretString>,
     peer: Option<SocketAddr>,
-) -> Result<(Version, Box<dyn Socket>), StatusCode> {
+) -> Result<Admitted, StatusCode> {
     let params = params::parse(query);
     let version = version(&params).ok_or(StatusCode::FORBIDDEN)?;
     let attempt = Attempt {
@@ -46,14 +53,17 @@ pub(super) async fn admit(
         auth_token,
         peer,
     };
-    let decision = AssertUnwindSafe(mount.door.connect(&attempt)).catch_unwind();
+    let decision = caught_later(async {
+        let socket = mount.connect.connect(&attempt).await?;
+        Ok(Admitted {
+            version,
+            id: socket.id(),
+            socket,
+        })
+    });
     match decision.await {
-        Ok(Ok(socket)) => Ok((version, socket)),
-        Ok(Err(refused)) => Err(refused.0),
-        Err(panic) => {
-            report(panic.as_ref());
-            Err(StatusCode::INTERNAL_SERVER_ERROR)
-        }
+        Ok(decided) => decided.map_err(|Refused(status)| status),
+        Err(Crashed) => Err(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn read(bytes: &Bytes) -> Option<Incoming> {
         topic: Name::Text(topic.into()),
         event: Name::Text(event.into()),
         body: Body::Binary(bytes.slice_ref(rest)),
+        size: bytes.len(),
     })
 }
 

@@ -2,28 +2,23 @@
 //!
 //! Source: docs/protocols/phoenix.md, "Channels".
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::extract::ws::Message;
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
+    admission::Admitted,
     channel::Channel,
-    endpoint::{Endpoint, Named},
-    inbox::{Put, Room, Sender, Task},
+    crash::{Crashed, caught},
+    endpoint::{Endpoint, Mount, Named},
+    inbox::{Inbox, Put, Room, Sender, Task},
+    joining::{Joining, Replaced},
     message::{Incoming, Name, Ref},
     outbox::{Outbox, Sending},
+    over::Over,
     replies,
     serializer::Malformed,
-    serving::{self, Joining, Over, Replaced},
     socket::{Options, Socket},
 };
 use crate::dialects::ws::{Close, Dialect, Inbound, Step};
@@ -55,21 +50,25 @@ struct Entry {
 }
 
 impl Connection {
-    pub(super) fn new(
-        endpoint: &Endpoint,
-        socket: Box<dyn Socket>,
-        options: Options,
-        outbox: &Arc<Outbox>,
-    ) -> Self {
+    pub(super) fn new(mount: &Mount, admitted: Admitted) -> Self {
+        let Mount {
+            endpoint, options, ..
+        } = mount;
+        let outbox = Outbox::new(admitted.version);
         Self {
             endpoint: endpoint.clone(),
-            _named: socket.id().map(|id| endpoint.name(id, outbox)),
-            socket,
-            options,
-            outbox: Arc::clone(outbox),
+            _named: admitted.id.map(|id| endpoint.name(id, &outbox)),
+            socket: admitted.socket,
+            options: *options,
+            outbox,
             channels: HashMap::new(),
             room: Room::new(),
         }
+    }
+
+    /// What waits to be sent to it.
+    pub(super) const fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     fn read(&self, frame: &Inbound) -> Result<Incoming, Malformed> {
@@ -101,7 +100,7 @@ impl Connection {
             // It belongs to an earlier join of the topic.
             Some(_) => Step::Next,
             None => {
-                serving::refuse(task(&message), &self.outbox, topic);
+                task(&message).refuse(&self.outbox, topic);
                 Step::Next
             }
         }
@@ -112,14 +111,14 @@ impl Connection {
         match self.room.put(&inbox, task) {
             Put::Done => Step::Next,
             Put::Ended(task) => {
-                serving::refuse(task, &self.outbox, &topic);
+                task.refuse(&self.outbox, &topic);
                 Step::Next
             }
             Put::Full(task) => {
                 let (room, outbox) = (self.room.clone(), Arc::clone(&self.outbox));
                 Step::Wait(Box::pin(async move {
                     if let Some(task) = room.put_later(inbox, task).await {
-                        serving::refuse(task, &outbox, &topic);
+                        task.refuse(&outbox, &topic);
                     }
                 }))
             }
@@ -163,7 +162,7 @@ impl Connection {
         message: Incoming,
         replaces: Option<Replaced>,
     ) -> Step {
-        let (sender, inbox) = mpsc::unbounded_channel();
+        let (sender, inbox) = Inbox::new(&topic, &self.outbox);
         let (answered, answer) = oneshot::channel();
         let over = Over::default();
         let joining = Joining {
@@ -192,15 +191,15 @@ impl Connection {
     }
 
     fn channel(&self, topic: &str) -> Result<Option<Box<dyn Channel>>, Crashed> {
-        catch_unwind(AssertUnwindSafe(|| self.socket.channel(topic))).map_err(|panic| {
-            serving::report(panic.as_ref());
-            Crashed
-        })
+        caught(|| self.socket.channel(topic))
     }
 }
 
-/// The program failed to make a channel.
-struct Crashed;
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
 
 /// What a channel has to do about a message.
 fn task(message: &Incoming) -> Task {
@@ -215,6 +214,7 @@ fn task(message: &Incoming) -> Task {
             reference,
             event: message.event.clone(),
             body: message.body.clone(),
+            size: message.size,
         }
     }
 }

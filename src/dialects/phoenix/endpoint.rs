@@ -1,4 +1,4 @@
-//! The node's side of all Phoenix connections: doors to mount, broadcasts, disconnecting.
+//! The node's side of all Phoenix connections: mounts, broadcasts, disconnecting.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use super::{
     message::Payload,
     outbox::{DISCONNECTED, Outbox},
     session::Sessions,
-    socket::{Door, Options},
+    socket::{Connect, Options},
     topics::Topics,
     websocket,
 };
@@ -50,11 +50,11 @@ impl Endpoint {
         }))
     }
 
-    /// The routes of a door: `<path>/websocket` and, unless it is off, `<path>/longpoll`.
-    pub fn mount(&self, path: &str, door: impl Door, options: Options) -> Router {
+    /// The routes of a mount: `<path>/websocket` and, unless it is off, `<path>/longpoll`.
+    pub fn mount(&self, path: &str, connect: impl Connect, options: Options) -> Router {
         let mount = Arc::new(Mount {
             endpoint: self.clone(),
-            door: Box::new(door),
+            connect: Box::new(connect),
             options,
             sessions: Sessions::default(),
         });
@@ -123,10 +123,10 @@ impl Drop for Named {
     }
 }
 
-/// A mounted door.
+/// A path at which clients connect.
 pub(super) struct Mount {
     pub(super) endpoint: Endpoint,
-    pub(super) door: Box<dyn Door>,
+    pub(super) connect: Box<dyn Connect>,
     pub(super) options: Options,
     pub(super) sessions: Sessions,
 }

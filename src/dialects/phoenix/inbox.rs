@@ -8,14 +8,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::{
     message::{Body, Name, Payload, Ref},
     outbox::Outbox,
+    replies,
 };
 
 /// KiB of messages, and one for each, that may wait for the channels of one connection; no more is
 /// read from its socket then.
 const MESSAGES: u32 = 4_096;
 
-/// Intercepted broadcasts that may wait for the channels of one connection.
-const BROADCASTS: usize = 1_024;
+/// KiB of intercepted broadcasts, and one for each, that may wait for the channels of one connection.
+const BROADCASTS: u32 = 4_096;
 
 /// Something for a channel to do.
 pub(super) enum Task {
@@ -24,6 +25,8 @@ pub(super) enum Task {
         reference: Ref,
         event: Name,
         body: Body,
+        /// Bytes of the frame, all of which are kept while it waits.
+        size: usize,
     },
     /// The client leaves.
     Leave { join_ref: Ref, reference: Ref },
@@ -34,6 +37,27 @@ pub(super) enum Task {
     },
 }
 
+impl Task {
+    /// Answers a message whose channel is not there (any more).
+    pub(super) fn refuse(self, outbox: &Outbox, topic: &Name) {
+        match self {
+            Self::Event { reference, .. } => replies::unmatched(outbox, &reference, topic),
+            Self::Leave {
+                join_ref,
+                reference,
+            } => replies::ok(outbox, (&join_ref, &reference), topic),
+            Self::Intercepted { .. } => {}
+        }
+    }
+
+    fn cost(&self) -> u32 {
+        match self {
+            Self::Event { size, .. } => cost(*size, MESSAGES),
+            Self::Leave { .. } | Self::Intercepted { .. } => 1,
+        }
+    }
+}
+
 /// A task and the room that it takes.
 pub(super) struct Letter {
     pub(super) task: Task,
@@ -42,7 +66,40 @@ pub(super) struct Letter {
 
 /// Boxed, since a queue keeps room for some before the first comes.
 pub(super) type Sender = mpsc::UnboundedSender<Box<Letter>>;
-pub(super) type Inbox = mpsc::UnboundedReceiver<Box<Letter>>;
+
+/// What one channel reads. What still waits when it goes is refused: the channel is not there any more.
+pub(super) struct Inbox {
+    letters: mpsc::UnboundedReceiver<Box<Letter>>,
+    outbox: Arc<Outbox>,
+    topic: Name,
+}
+
+impl Inbox {
+    /// An empty inbox of a topic's channel, and where to put into it.
+    pub(super) fn new(topic: &Arc<str>, outbox: &Arc<Outbox>) -> (Sender, Self) {
+        let (sender, letters) = mpsc::unbounded_channel();
+        let inbox = Self {
+            letters,
+            outbox: Arc::clone(outbox),
+            topic: Name::Text(Arc::clone(topic)),
+        };
+        (sender, inbox)
+    }
+
+    /// The next letter; `None` if the connection is gone. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Box<Letter>> {
+        self.letters.recv().await
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.letters.close();
+        while let Ok(letter) = self.letters.try_recv() {
+            letter.task.refuse(&self.outbox, &self.topic);
+        }
+    }
+}
 
 /// How much room the channels of one connection have left.
 #[derive(Clone)]
@@ -55,14 +112,13 @@ impl Room {
     pub(super) fn new() -> Self {
         Self {
             messages: Arc::new(Semaphore::new(MESSAGES as usize)),
-            broadcasts: Arc::new(Semaphore::new(BROADCASTS)),
+            broadcasts: Arc::new(Semaphore::new(BROADCASTS as usize)),
         }
     }
 
     /// Puts a message's task into an inbox.
     pub(super) fn put(&self, inbox: &Sender, task: Task) -> Put {
-        let cost = cost(&task);
-        match Arc::clone(&self.messages).try_acquire_many_owned(cost) {
+        match Arc::clone(&self.messages).try_acquire_many_owned(task.cost()) {
             Ok(room) => send(inbox, task, room).map_or_else(Put::Ended, |()| Put::Done),
             Err(_) => Put::Full(task),
         }
@@ -71,7 +127,7 @@ impl Room {
     /// As [`put`](Self::put), once there is room; the task comes back if the channel has ended.
     pub(super) async fn put_later(self, inbox: Sender, task: Task) -> Option<Task> {
         // The semaphore is never closed.
-        let room = self.messages.acquire_many_owned(cost(&task)).await.ok()?;
+        let room = self.messages.acquire_many_owned(task.cost()).await.ok()?;
         send(&inbox, task, room).err()
     }
 
@@ -101,8 +157,14 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Hands over a broadcast, or ends the connection.
-    pub(super) fn intercepted(&self, event: &str, payload: &Arc<Payload>, outbox: &Outbox) {
+    /// Hands over a broadcast of about so many bytes, or ends the connection.
+    pub(super) fn intercepted(
+        &self,
+        event: &str,
+        payload: &Arc<Payload>,
+        size: usize,
+        outbox: &Outbox,
+    ) {
         let Some(inbox) = self.inbox.upgrade() else {
             return;
         };
@@ -110,7 +172,7 @@ impl Post {
             event: event.into(),
             payload: Arc::clone(payload),
         };
-        match Arc::clone(&self.room).try_acquire_owned() {
+        match Arc::clone(&self.room).try_acquire_many_owned(cost(size, BROADCASTS)) {
             // A channel that has ended needs no more broadcasts.
             Ok(room) => drop(send(&inbox, task, room)),
             Err(_) => outbox.overflow(),
@@ -118,12 +180,9 @@ impl Post {
     }
 }
 
-fn cost(task: &Task) -> u32 {
-    let bytes = match task {
-        Task::Event { body, .. } => body.len(),
-        Task::Leave { .. } | Task::Intercepted { .. } => 0,
-    };
-    u32::try_from(1 + bytes / 1_024).map_or(MESSAGES, |cost| cost.min(MESSAGES))
+/// What so many bytes cost; what is heavier than all the room there is takes all of it.
+fn cost(bytes: usize, all: u32) -> u32 {
+    u32::try_from(1 + bytes / 1_024).map_or(all, |cost| cost.min(all))
 }
 
 fn send(inbox: &Sender, task: Task, room: OwnedSemaphorePermit) -> Result<(), Task> {

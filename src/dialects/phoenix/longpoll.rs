@@ -25,7 +25,6 @@ use super::{
     admission::admit,
     connection::Connection,
     endpoint::Mount,
-    outbox::Outbox,
     params,
     session::{Found, Session},
 };
@@ -102,13 +101,14 @@ async fn open(
         .map(SecretString::from);
     let peer = tcp.map(|Extension(tcp)| tcp.peer());
     let query = uri.query().unwrap_or("");
-    let (version, socket) = match admit(mount, query, headers, auth_token, peer).await {
+    let admitted = match admit(mount, query, headers, auth_token, peer).await {
         Ok(admitted) => admitted,
-        Err(refused) => return status(refused.as_u16()),
+        Err(refused) if refused.is_server_error() => return status(500),
+        // Clients know no other refusal; told another, they stop for ever.
+        Err(_) => return status(403),
     };
-    let outbox = Outbox::new(version);
-    let connection = Connection::new(&mount.endpoint, socket, mount.options, &outbox);
-    match mount.sessions.open(mount, connection, outbox, window) {
+    let connection = Connection::new(mount, admitted);
+    match mount.sessions.open(mount, connection, window) {
         Some(token) => answer(410, Some(Vec::new()), Some(token)),
         None => status(500),
     }
@@ -122,9 +122,12 @@ async fn post(
     body: Body,
     window: Duration,
 ) -> Response {
+    if session.is_over() {
+        return status(410);
+    }
     let max = mount.endpoint.app().config.max_message as usize;
     let Ok(body) = axum::body::to_bytes(body, max).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        return status(413);
     };
     let lines = headers
         .get(header::CONTENT_TYPE)

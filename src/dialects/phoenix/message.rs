@@ -111,9 +111,11 @@ pub(super) struct Incoming {
     pub(super) event: Name,
     /// What comes with it.
     pub(super) body: Body,
+    /// Bytes of its frame.
+    pub(super) size: usize,
 }
 
-/// A payload that waits to be read: it takes the memory that it took on the wire.
+/// A payload that waits to be read. It keeps its frame in memory, and nothing more.
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     /// JSON.
@@ -123,13 +125,6 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// How many bytes it holds.
-    pub(super) const fn len(&self) -> usize {
-        match self {
-            Self::Json(bytes) | Self::Binary(bytes) => bytes.len(),
-        }
-    }
-
     /// Takes it, and leaves nothing.
     pub(super) const fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Binary(Bytes::new()))
@@ -168,6 +163,32 @@ impl Payload {
             Self::Raw(_) | Self::Binary(_) => &Value::Null,
         }
     }
+}
+
+impl Payload {
+    /// About how many bytes of memory it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Json(value) => size(value),
+            Self::Raw(raw) => raw.get().len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+fn size(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(object) => {
+            let entries = object.iter();
+            let entry =
+                |(key, value): (&String, &Value)| size_of::<String>() + key.len() + size(value);
+            entries.map(entry).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 impl From<Value> for Payload {

@@ -1,10 +1,11 @@
 //! Phoenix Channels, for clients of any version: JSON and binary frames over WebSocket and long polling.
 //!
-//! A program mounts a [`Door`] at a path of an [`Endpoint`]; whoever it lets in is a [`Socket`], whose
+//! A program mounts a [`Connect`] at a path of an [`Endpoint`]; whoever it lets in is a [`Socket`], whose
 //! topics are served by [`Channel`]s, one value for each join. Source: docs/protocols/phoenix.md.
 //!
 //! - `websocket`, `longpoll`, `session`, `admission`, `params`: the transports and who is let in
-//! - `connection`, `serving`, `inbox`, `outbox`: one connection, its channels, what waits for them
+//! - `connection`, `inbox`, `outbox`: one connection, and what waits for its channels and for it
+//! - `joining`, `serving`, `over`, `crash`: one channel's life: joined, served, ended, and its panics
 //! - `topics`, `presence`: who is told of what
 //! - `message`, `serializer`, `binary`, `replies`: what is said, and how it is written
 
@@ -13,11 +14,14 @@ mod binary;
 mod channel;
 mod connection;
 mod context;
+mod crash;
 mod endpoint;
 mod inbox;
+mod joining;
 mod longpoll;
 mod message;
 mod outbox;
+mod over;
 mod params;
 mod presence;
 mod replies;
@@ -32,4 +36,4 @@ pub use channel::{Channel, Join, Outcome, Reply};
 pub use context::Context;
 pub use endpoint::Endpoint;
 pub use message::Payload;
-pub use socket::{Attempt, Door, Options, Refused, Socket};
+pub use socket::{Attempt, Connect, Options, Refused, Socket};

@@ -68,6 +68,17 @@ impl Outbox {
         self.queue.end();
     }
 
+    /// Lets nothing wait any more: the connection is gone. Who waits for room need not.
+    pub(super) fn close(&self) {
+        self.queue.end();
+        while self.take().is_some() {}
+    }
+
+    /// Whether the connection ends, or has.
+    pub(super) fn ended(&self) -> bool {
+        self.queue.ended()
+    }
+
     /// Ends a connection that does not keep up.
     pub(super) fn overflow(&self) {
         self.end(TOO_SLOW);

@@ -53,19 +53,20 @@ impl Version {
     /// Reads a text frame.
     pub(super) fn read(self, text: &Utf8Bytes) -> Result<Incoming, Malformed> {
         let incoming = match self {
-            // A struct would be read from an array, too.
-            Self::One if !text.trim_start().starts_with('{') => return Err(Malformed),
-            Self::One => serde_json::from_str::<Object<'_>>(text).map(|frame| {
-                let join_ref = frame.join_ref.map_or_else(Ref::null, Ref::json);
-                incoming(
-                    text,
-                    (join_ref, Ref::json(frame.reference)),
-                    frame.topic,
-                    frame.event,
-                    frame.payload,
-                )
-            }),
-            Self::Two => serde_json::from_str::<Array<'_>>(text).map(|Array(frame)| {
+            // A struct would be read from any array; one of five elements is as good as an object.
+            Self::One if text.trim_start().starts_with('{') => {
+                serde_json::from_str::<Object<'_>>(text).map(|frame| {
+                    let join_ref = frame.join_ref.map_or_else(Ref::null, Ref::json);
+                    incoming(
+                        text,
+                        (join_ref, Ref::json(frame.reference)),
+                        frame.topic,
+                        frame.event,
+                        frame.payload,
+                    )
+                })
+            }
+            Self::One | Self::Two => serde_json::from_str::<Array<'_>>(text).map(|Array(frame)| {
                 let [join_ref, reference, topic, event, payload] = frame;
                 incoming(
                     text,
@@ -181,6 +182,7 @@ fn incoming(
         reference,
         topic: name(topic),
         event: name(event),
+        size: text.len(),
         body: Body::Json(bytes.slice_ref(payload.get().as_bytes())),
     }
 }

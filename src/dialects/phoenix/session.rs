@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 use super::{connection::Connection, endpoint::Mount, outbox::Outbox};
 
-/// Open sessions of one door, at most.
+/// Open sessions of one mount, at most.
 const SESSIONS: usize = 16_384;
 
 /// Frames, and about bytes of them, in the answer to one poll.
 const GATHER: usize = 512;
 const GATHER_BYTES: usize = 1 << 20;
 
-/// The sessions of a door, by token.
+/// The sessions of a mount, by token.
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
@@ -66,10 +66,10 @@ impl Sessions {
         &self,
         mount: &Arc<Mount>,
         connection: Connection,
-        outbox: Arc<Outbox>,
         window: Duration,
     ) -> Option<String> {
         let app = mount.endpoint.app();
+        let outbox = Arc::clone(connection.outbox());
         let session = Arc::new(Session {
             connection: tokio::sync::Mutex::new(connection),
             outbox,
@@ -116,6 +116,14 @@ async fn keep(mount: Arc<Mount>, token: String, session: Arc<Session>, window: D
 }
 
 impl Session {
+    /// Whether it has ended, or ends now that its connection has: who was disconnected posts no more.
+    pub(super) fn is_over(&self) -> bool {
+        if self.outbox.ended() {
+            self.ended.cancel();
+        }
+        self.ended.is_cancelled()
+    }
+
     /// Waits for frames, for a window at most.
     pub(super) async fn poll(&self, window: Duration, stopping: &CancellationToken) -> Found {
         self.see();
@@ -132,17 +140,18 @@ impl Session {
             }
         };
         let found = tokio::select! {
-            () = stopping.cancelled() => Found::Nothing,
-            () = self.ended.cancelled() => Found::Gone,
-            () = &mut window => Found::Nothing,
+            // The newest poll alone is given frames; and a stop, which ends the session, too, is no fault.
+            biased;
             () = newer => {
                 tokio::select! {
-                    () = window => {}
+                    () = &mut window => {}
                     () = stopping.cancelled() => {}
                     () = self.ended.cancelled() => {}
                 }
                 Found::Nothing
             }
+            () = stopping.cancelled() => Found::Nothing,
+            () = self.ended.cancelled() => Found::Gone,
             frame = self.outbox.next() => match frame {
                 Some(frame) => Found::Frames(self.gather(frame)),
                 None => {
@@ -150,6 +159,7 @@ impl Session {
                     Found::Gone
                 }
             },
+            () = &mut window => Found::Nothing,
         };
         self.see();
         found

@@ -1,4 +1,4 @@
-//! What a program writes to open a door for Phoenix clients: who is let in, and which topics there are.
+//! What a program writes to let Phoenix clients in: who may connect, and which topics there are.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use super::channel::Channel;
 use crate::core::{BoxFuture, Record};
 
-/// Decides who is let in.
-pub trait Door: Send + Sync + 'static {
+/// Decides who may connect, as Phoenix's `connect/3` does.
+pub trait Connect: Send + Sync + 'static {
     /// Answers an attempt to connect. A panic is answered 500, and nobody is let in.
     fn connect<'a>(
         &'a self,
@@ -36,7 +36,7 @@ pub struct Attempt {
     pub params: Record,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// The `authToken` of the client, if the door takes one.
+    /// The `authToken` of the client, if the mount takes one.
     pub auth_token: Option<SecretString>,
     /// Where it comes from.
     pub peer: Option<SocketAddr>,
@@ -59,7 +59,7 @@ impl Default for Refused {
     }
 }
 
-/// How a door's transports behave.
+/// How a mount's transports behave.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// A WebSocket whose client sends nothing for so long is closed.

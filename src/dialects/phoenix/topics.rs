@@ -80,13 +80,16 @@ impl Topics {
             return;
         };
         let name = Name::Text(topic.into());
-        let mut written = Written::default();
+        let (mut written, mut size) = (Written::default(), None);
         for (id, member) in lock(&entry.0).iter() {
             if Some(*id) == but {
                 continue;
             }
             if member.intercepts.contains(&event) {
-                member.post.intercepted(event, payload, &member.outbox);
+                let size = *size.get_or_insert_with(|| payload.size());
+                member
+                    .post
+                    .intercepted(event, payload, size, &member.outbox);
             } else if let Some(frame) = written.frame(member.outbox.version, &name, event, payload)
             {
                 member.outbox.push(frame);

@@ -13,7 +13,7 @@ use super::{
     admission::{SUBPROTOCOL, admit, offered_token},
     connection::Connection,
     endpoint::Mount,
-    outbox::{Outbox, Sending},
+    outbox::Sending,
 };
 use crate::{core::connection::Connection as Tcp, dialects::ws};
 
@@ -46,14 +46,14 @@ pub(super) async fn open(
         Ok(token) => admit(&mount, uri.query().unwrap_or(""), headers, token, peer).await,
         Err(status) => Err(status),
     };
-    let (version, socket) = match admitted {
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(status) => return status.into_response(),
     };
     let app = Arc::clone(mount.endpoint.app());
     let max = app.config.max_message as usize;
-    let outbox = Outbox::new(version);
-    let connection = Connection::new(&mount.endpoint, socket, options, &outbox);
+    let connection = Connection::new(&mount, admitted);
+    let outbox = Arc::clone(connection.outbox());
     let upgrade = if options.auth_token {
         upgrade.protocols([SUBPROTOCOL])
     } else {

@@ -28,7 +28,7 @@ pub async fn daemon_with(flags: &[&str]) -> Daemon {
     .await
 }
 
-/// A daemon with doors of the test's own.
+/// A daemon with mounts of the test's own.
 pub async fn daemon_of(mount: impl FnOnce(&Endpoint) -> axum::Router) -> (Daemon, Endpoint) {
     let (database, mut endpoint) = (databases::sqlite(), None);
     let daemon = Daemon::start_routes(&database, &[], no_services, |app| {
