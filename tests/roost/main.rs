@@ -15,6 +15,8 @@ mod own_services;
 mod phoenix;
 #[path = "../../examples/conformance/phoenix_app.rs"]
 mod phoenix_app;
+mod phoenix_auth_transcript;
+mod phoenix_channels;
 mod phoenix_client;
 mod phoenix_hostile;
 mod phoenix_longpoll;

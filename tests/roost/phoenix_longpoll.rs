@@ -1,6 +1,10 @@
 //! Long polling, as the transcripts of the genuine server show it, and better where that one errs.
 
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode, header};
+use roost::{
+    core::BoxFuture,
+    dialects::phoenix::{Attempt, Connect, Options, Refused, Socket},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -181,6 +185,14 @@ async fn unknown_sessions_and_refused_ones_are_told() {
         let refused = Poller::new(&daemon, &format!("/socket/longpoll{path}"));
         assert_eq!(refused.get().await, json!({"status": 403}));
     }
+    // Clients know no other refusal, and throw when they are told of one.
+    let (limited, _) =
+        phoenix::daemon_of(|endpoint| endpoint.mount("/busy", Busy, Options::default())).await;
+    let refused = Poller::new(&limited, "/busy/longpoll?vsn=2.0.0");
+    assert_eq!(refused.get().await, json!({"status": 403}));
+    let upgrade = Phoenix::connect(&limited, "/busy/websocket?vsn=2.0.0").await;
+    assert_eq!(upgrade.map(drop), Err(429));
+    limited.stop().await;
     let put = stranger.send(Method::PUT, NDJSON, String::new()).await;
     assert_eq!(put.status(), 400);
     daemon.stop().await;
@@ -225,5 +237,91 @@ async fn a_disconnected_session_ends_its_poll() {
     let (polled, told) = tokio::join!(poller.get(), disconnect.send());
     assert_eq!(told.expect("an answer").status(), 200);
     assert_eq!(polled, json!({"status": 500}));
+    // One that was not polled at that moment posts nothing more.
+    let quiet = Poller::open(&daemon, "/socket/longpoll?vsn=2.0.0&user=u2").await;
+    let disconnect = quiet
+        .http
+        .get(format!("{}/ctl/disconnect/u2", daemon.url()));
+    soon("an answer", disconnect.send())
+        .await
+        .expect("an answer");
+    let beat = json!([null, "1", "phoenix", "heartbeat", {}]);
+    assert_eq!(quiet.post(&beat).await, 410);
+    daemon.stop().await;
+}
+
+/// Lets nobody in for now.
+struct Busy;
+
+impl Connect for Busy {
+    fn connect<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Box<dyn Socket>, Refused>> {
+        Box::pin(std::future::ready(Err(Refused(
+            StatusCode::TOO_MANY_REQUESTS,
+        ))))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_elsewhere_are_refused_and_others_may_ask_beforehand() {
+    const OURS: &str = "https://console.example";
+    let daemon = phoenix::daemon_with(&["--cors-origins", OURS]).await;
+    let poller = Poller::open(&daemon, "/socket/longpoll?vsn=2.0.0").await;
+    let ask = async |method, origin| {
+        let url = format!("{}&token={}", poller.url, poller.token);
+        let request = poller.http.request(method, url).header("origin", origin);
+        let request = request
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "content-type,x-phoenix-authtoken",
+            )
+            .header("content-type", NDJSON)
+            .body(json!(["1", "1", "room:np1", "phx_join", {}]).to_string());
+        soon("an answer", request.send()).await.expect("an answer")
+    };
+    let text = |response: &Response, name: header::HeaderName| {
+        let value = response.headers().get(name);
+        value.map(|value| value.to_str().expect("text").to_lowercase())
+    };
+    let asked = ask(Method::OPTIONS, OURS).await;
+    assert_eq!(asked.status(), 204);
+    assert_eq!(
+        text(&asked, header::ACCESS_CONTROL_ALLOW_HEADERS).as_deref(),
+        Some("content-type,x-phoenix-authtoken")
+    );
+    let methods = text(&asked, header::ACCESS_CONTROL_ALLOW_METHODS).expect("methods");
+    assert!(
+        methods.contains("get") && methods.contains("post"),
+        "{methods}"
+    );
+    for foreign in ["http://evil.example", "null"] {
+        for method in [Method::OPTIONS, Method::GET, Method::POST] {
+            let refused = ask(method, foreign).await;
+            assert_eq!(refused.status(), 403);
+            assert_eq!(text(&refused, header::ACCESS_CONTROL_ALLOW_ORIGIN), None);
+        }
+    }
+    // What the page elsewhere posted was not taken: this join is the first.
+    for method in [Method::POST, Method::GET] {
+        let response = ask(method, OURS).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(
+            text(&response, header::ACCESS_CONTROL_ALLOW_ORIGIN).as_deref(),
+            Some(OURS)
+        );
+        let answer: Value = response.json().await.expect("JSON");
+        assert_eq!(answer["status"], 200);
+        let messages = answer["messages"].as_array().map_or(1, Vec::len);
+        assert_eq!(messages, 1);
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_over_the_limit_is_told_as_clients_read_it() {
+    let daemon = phoenix::daemon_with(&["--max-message", "2048"]).await;
+    let poller = Poller::open(&daemon, "/socket/longpoll?vsn=2.0.0").await;
+    assert_eq!(poller.post("x".repeat(4_096)).await, 413);
+    assert_eq!(poller.post("").await, 200);
     daemon.stop().await;
 }

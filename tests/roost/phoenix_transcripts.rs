@@ -43,6 +43,23 @@ const DIFFERENCES: &[(&str, &str, &[&str], &[&str])] = &[
             r#"{"event":"phx_reply","payload":{"response":{"still":1},"status":"ok"},"ref":"9","topic":"room:np1"}"#,
         ],
     ),
+    // Arrays are read on version 1, too.
+    (
+        "16 malformed: JSON array of five",
+        r#"["1","1","room:np1","phx_join",{}]"#,
+        &["CLOSE 1011"],
+        &[
+            r#"{"event":"phx_reply","payload":{"response":{"joined":"room:np1"},"status":"ok"},"ref":"1","topic":"room:np1"}"#,
+        ],
+    ),
+    (
+        "16 malformed: array of six",
+        r#"["1","1","room:np1","phx_join",{},"extra"]"#,
+        &["CLOSE 1011"],
+        &[
+            r#"{"event":"phx_reply","payload":{"response":{"joined":"room:np1"},"status":"ok"},"ref":"1","topic":"room:np1"}"#,
+        ],
+    ),
     // The client's own close code comes back.
     (
         "25 client close codes",

@@ -189,3 +189,51 @@ fn send(inbox: &Sender, task: Task, room: OwnedSemaphorePermit) -> Result<(), Ta
     let letter = Box::new(Letter { task, _room: room });
     inbox.send(letter).map_err(|refused| refused.0.task)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dialects::phoenix::serializer::Version;
+
+    #[test]
+    fn a_message_takes_as_much_room_as_its_frame() {
+        let outbox = Outbox::new(Version::Two);
+        let (sender, _inbox) = Inbox::new(&"topic".into(), &outbox);
+        let long = "x".repeat(1 << 20);
+        let frames = [
+            format!(r#"["1","2","topic","{long}",{{}}]"#),
+            format!(r#"["1","2","topic","event","{long}"]"#),
+            format!(r#"["1","2","topic","event",{{}},"{long}"]"#),
+        ];
+        for frame in frames {
+            let room = Room::new();
+            let put = || {
+                let message = Version::Two.read(&frame.as_str().into()).ok()?;
+                let task = Task::Event {
+                    reference: message.reference,
+                    event: message.event,
+                    body: message.body,
+                    size: message.size,
+                };
+                Some(matches!(room.put(&sender, task), Put::Done))
+            };
+            assert_eq!([(); 4].map(|()| put()), [true, true, true, false].map(Some));
+        }
+    }
+
+    #[test]
+    fn heavy_broadcasts_that_wait_end_a_connection_too() {
+        let outbox = Outbox::new(Version::Two);
+        let (sender, _inbox) = Inbox::new(&"topic".into(), &outbox);
+        let post = Room::new().post(&sender);
+        let payload = Arc::new(Payload::from(json!({"list": [["x".repeat(1 << 20)]]})));
+        let mut put = 0;
+        while !outbox.ended() {
+            post.intercepted("event", &payload, payload.size(), &outbox);
+            put += 1;
+        }
+        assert_eq!(put, 4);
+    }
+}

@@ -1,4 +1,5 @@
-//! How messages are written: version 1, JSON objects; version 2, JSON arrays and binary frames.
+//! How messages are written: version 1, JSON objects; version 2, JSON arrays and binary frames. Arrays
+//! are read on version 1, too.
 //!
 //! Source: docs/protocols/phoenix.md, "Frames".
 

@@ -59,6 +59,8 @@ pub enum Frame {
 /// A connection.
 pub struct Phoenix {
     socket: WebSocketStream<TcpStream>,
+    /// What the server chose.
+    pub subprotocol: Option<String>,
 }
 
 impl Phoenix {
@@ -84,7 +86,15 @@ impl Phoenix {
             request.headers_mut().insert(*name, value);
         }
         match soon("an upgrade", client_async(request, tcp)).await {
-            Ok((socket, _)) => Ok(Self { socket }),
+            Ok((socket, response)) => {
+                let chosen = response.headers().get("sec-websocket-protocol");
+                let text = |chosen: &HeaderValue| chosen.to_str().expect("text").to_owned();
+                let subprotocol = chosen.map(text);
+                Ok(Self {
+                    socket,
+                    subprotocol,
+                })
+            }
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             // Upgraded without the subprotocol that was offered.
             Err(Error::Protocol(_)) => Err(101),
