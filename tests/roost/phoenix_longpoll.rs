@@ -325,3 +325,18 @@ async fn a_body_over_the_limit_is_told_as_clients_read_it() {
     assert_eq!(poller.post("").await, 200);
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mount_without_long_polling_has_no_such_path() {
+    let options = Options {
+        poll_window: None,
+        ..Options::default()
+    };
+    let (daemon, _) = phoenix::daemon_of(|endpoint| endpoint.mount("/busy", Busy, options)).await;
+    let poller = Poller::new(&daemon, "/busy/longpoll?vsn=2.0.0");
+    let nothing = poller.send(Method::GET, "", String::new()).await;
+    assert_eq!(nothing.status(), 404);
+    let upgrade = Phoenix::connect(&daemon, "/busy/websocket?vsn=2.0.0").await;
+    assert_eq!(upgrade.map(drop), Err(429));
+    daemon.stop().await;
+}

@@ -26,6 +26,9 @@ use crate::support::{
     transcript::{Attempt, attempt, binary, expand, fits, join, mask, said},
 };
 
+/// The answer to a join on version 1.
+const JOINED: &str = r#"{"event":"phx_reply","payload":{"response":{"joined":"room:np1"},"status":"ok"},"ref":"1","topic":"room:np1"}"#;
+
 /// Scenario, what the genuine server says after the mark's line, what is said here.
 const DIFFERENCES: &[(&str, &str, &[&str], &[&str])] = &[
     // A push without join_ref to a joined topic is answered, not dropped.
@@ -48,17 +51,19 @@ const DIFFERENCES: &[(&str, &str, &[&str], &[&str])] = &[
         "16 malformed: JSON array of five",
         r#"["1","1","room:np1","phx_join",{}]"#,
         &["CLOSE 1011"],
-        &[
-            r#"{"event":"phx_reply","payload":{"response":{"joined":"room:np1"},"status":"ok"},"ref":"1","topic":"room:np1"}"#,
-        ],
+        &[JOINED],
     ),
     (
         "16 malformed: array of six",
         r#"["1","1","room:np1","phx_join",{},"extra"]"#,
         &["CLOSE 1011"],
-        &[
-            r#"{"event":"phx_reply","payload":{"response":{"joined":"room:np1"},"status":"ok"},"ref":"1","topic":"room:np1"}"#,
-        ],
+        &[JOINED],
+    ),
+    (
+        "vsn negotiation",
+        r#"["1","1","room:np1","phx_join",{}]"#,
+        &["CLOSE 1011"],
+        &[JOINED],
     ),
     // The client's own close code comes back.
     (

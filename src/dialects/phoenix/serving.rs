@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use super::{
     channel::{Channel, Outcome, Reply},
     context::Context,
-    crash::{Crashed, caught_later},
+    crash::caught_later,
     inbox::{Inbox, Task},
     message::{Name, Ref},
     outbox::Outbox,
@@ -53,7 +53,7 @@ impl Serving {
     /// Serves until the channel ends, and says so.
     pub(super) async fn run(mut self) {
         let served = caught_later(self.serve()).await;
-        let end = served.unwrap_or_else(|Crashed| End::Crashed);
+        let end = served.unwrap_or(End::Crashed);
         self.context.membership = None;
         let event = match end {
             End::Gone => return,
