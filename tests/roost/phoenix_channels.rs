@@ -135,6 +135,26 @@ async fn what_waited_for_a_replaced_channel_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_was_left_in_the_middle_of_something_holds_up_nothing_for_long() {
+    let daemon = daemon().await;
+    let mut client = Phoenix::connect(&daemon, PATH).await.expect("an upgrade");
+    client.ask(json!(["1", "1", "a", "phx_join", {}])).await;
+    for (reference, event) in [("2", "wait"), ("3", "phx_leave"), ("4", "phx_join")] {
+        client.send(json!(["1", reference, "a", event, {}])).await;
+    }
+    let ok = json!({"response": {}, "status": "ok"});
+    let expected: [Value; 3] = [
+        json!(["1", "3", "a", "phx_reply", ok]),
+        json!(["1", "4", "a", "phx_reply", ok]),
+        json!(["1", "1", "a", "phx_close", {}]),
+    ];
+    for expected in expected {
+        assert_eq!(client.json().await, expected);
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn panics_while_somebody_connects_or_joins_are_answered() {
     let daemon = daemon().await;
     let nameless = Phoenix::connect(&daemon, &format!("{PATH}&nameless=1")).await;

@@ -53,14 +53,24 @@ const DIFFERENCES: &[(&str, usize, u16, Option<&str>)] = &[
     ("disconnect broadcast", 1, 200, Some(r#"{"status":500}"#)),
 ];
 
-/// Not replayed: it takes ten seconds, and the windows of `/small` are the same code.
-const TOO_LONG: &str = "empty window: /socket";
+/// It takes ten seconds, and has a test of its own.
+const LONG: &str = "empty window: /socket";
 
 /// Heartbeats in the post of which the transcript shows the beginning and the length.
 const BATCH: usize = 103;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_polling_answers_as_the_genuine_server() {
+    assert_eq!(replay(|title| !title.starts_with(LONG)).await, 36);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_default_window_ends_as_the_genuine_servers() {
+    assert_eq!(replay(|title| title.starts_with(LONG)).await, 1);
+}
+
+/// Replays some sections; how many there were.
+async fn replay(chosen: impl Fn(&str) -> bool) -> usize {
     let text = include_str!("../fixtures/wire/phoenix/longpoll.txt");
     let mut sections = 0;
     // Both versions, and errors: each for itself, for nobody left the room of the one before.
@@ -73,14 +83,14 @@ async fn long_polling_answers_as_the_genuine_server() {
         };
         for section in part.split("\n## ").skip(1) {
             let (title, lines) = section.split_once('\n').expect("a title");
-            if !title.starts_with(TOO_LONG) {
+            if chosen(title) {
                 replay.run(title, lines).await;
                 sections += 1;
             }
         }
         daemon.stop().await;
     }
-    assert_eq!(sections, 36);
+    sections
 }
 
 struct Replay<'a> {

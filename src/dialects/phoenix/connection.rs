@@ -226,14 +226,11 @@ impl Entry {
     }
 
     fn replace(self) -> Replaced {
-        // One that leaves says so itself.
-        let ends_here = !self.leaving && self.over.tell(|| ());
-        if ends_here {
-            self.task.abort();
-        }
         Replaced {
             task: self.task,
-            close: ends_here.then_some(self.join_ref),
+            join_ref: self.join_ref,
+            leaving: self.leaving,
+            over: self.over,
         }
     }
 }

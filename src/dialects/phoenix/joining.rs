@@ -1,9 +1,12 @@
 //! A join on its way: the channel decides, the client is told, and a channel that was let in is served.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use futures_util::stream::FuturesUnordered;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
     channel::{Channel, Join},
@@ -19,6 +22,9 @@ use super::{
     topics::Member,
 };
 use crate::core::feed::Feed;
+
+/// Time that a channel that was left has to finish what it does, before its topic is joined again.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// A join on its way.
 pub(super) struct Joining {
@@ -39,10 +45,26 @@ pub(super) struct Joining {
 
 /// The channel that a second join of its topic replaces.
 pub(super) struct Replaced {
-    /// It ends by itself or was aborted.
     pub(super) task: JoinHandle<()>,
-    /// The ref of the join to close, unless it closes itself.
-    pub(super) close: Option<Ref>,
+    pub(super) join_ref: Ref,
+    /// Whether it was left, and says so itself.
+    pub(super) leaving: bool,
+    pub(super) over: Over,
+}
+
+impl Replaced {
+    /// Waits until it is gone; the ref of the join to close, unless it has said so itself.
+    async fn gone(mut self) -> Option<Ref> {
+        if self.leaving && timeout(LEAVE, &mut self.task).await.is_ok() {
+            return None;
+        }
+        let ends_here = self.over.tell(|| ());
+        if ends_here {
+            self.task.abort();
+        }
+        drop(self.task.await);
+        ends_here.then_some(self.join_ref)
+    }
 }
 
 /// What became of a join.
@@ -55,12 +77,11 @@ struct Answer {
 impl Joining {
     /// Joins, serves and ends.
     pub(super) async fn run(mut self) {
-        let mut close = None;
-        if let Some(replaced) = self.replaces.take() {
-            // It is gone before the new one starts: nobody is present twice.
-            drop(replaced.task.await);
-            close = replaced.close;
-        }
+        // It is gone before the new one starts: nobody is present twice.
+        let close = match self.replaces.take() {
+            Some(replaced) => replaced.gone().await,
+            None => None,
+        };
         let answer = self.answer().await;
         if let Some(serving) = self.settle(answer, close.as_ref()) {
             serving.run().await;
