@@ -5,7 +5,8 @@ use std::{future::ready, sync::Arc};
 use roost::{
     core::{BoxFuture, Record},
     dialects::phoenix::{
-        Attempt, Channel, Connect, Context, Join, Options, Outcome, Payload, Refused, Reply, Socket,
+        Attempt, Channel, Connect, Context, Endpoint, Join, Options, Outcome, Payload, Refused,
+        Reply, Socket,
     },
 };
 use serde_json::{Value, json, value::to_raw_value};
@@ -13,7 +14,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use crate::support::{
     daemon::Daemon,
     phoenix::{self, Phoenix},
-    until,
+    soon, until,
 };
 
 /// Lets everybody in.
@@ -91,10 +92,12 @@ impl Channel for Odd {
 }
 
 async fn daemon() -> Daemon {
-    let mount = |endpoint: &roost::dialects::phoenix::Endpoint| {
-        endpoint.mount("/odd", Everybody, Options::default())
-    };
-    phoenix::daemon_of(mount).await.0
+    daemon_and_endpoint().await.0
+}
+
+async fn daemon_and_endpoint() -> (Daemon, Endpoint) {
+    let mount = |endpoint: &Endpoint| endpoint.mount("/odd", Everybody, Options::default());
+    phoenix::daemon_of(mount).await
 }
 
 const PATH: &str = "/odd/websocket?vsn=2.0.0";
@@ -168,5 +171,45 @@ async fn panics_while_somebody_connects_or_joins_are_answered() {
         .ask(json!(["1", "2", "intercepts", "echo", {}]))
         .await;
     assert_eq!(unmatched[4]["response"]["reason"], "unmatched topic");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poller_that_stays_away_hears_what_fitted_and_is_told_of_the_gap() {
+    const SHOUTS: u64 = 5_000;
+    let (daemon, endpoint) = daemon_and_endpoint().await;
+    let http = reqwest::Client::new();
+    let ask = async |request: reqwest::RequestBuilder| -> Value {
+        let response = soon("an answer", request.send()).await;
+        response.expect("an answer").json().await.expect("JSON")
+    };
+    let url = format!("{}/odd/longpoll?vsn=2.0.0", daemon.url());
+    let opened = ask(http.get(&url)).await;
+    let url = format!("{url}&token={}", opened["token"].as_str().expect("a token"));
+    let join = json!(["1", "1", "a", "phx_join", {}]).to_string();
+    assert_eq!(
+        ask(http.post(&url).body(join)).await,
+        json!({"status": 200})
+    );
+    for n in 0..SHOUTS {
+        endpoint.broadcast("a", "shout", json!({"n": n}));
+    }
+    let mut heard = 0;
+    loop {
+        let answer = ask(http.get(&url)).await;
+        if answer["status"] == 500 {
+            break;
+        }
+        for message in answer["messages"].as_array().expect("messages") {
+            let text = message.as_str().expect("text");
+            let frame: Value = serde_json::from_str(text).expect("JSON");
+            if frame[3] == "shout" {
+                assert_eq!(frame[4]["n"], heard);
+                heard += 1;
+            }
+        }
+    }
+    assert!(heard > 0 && heard < SHOUTS, "{heard}");
+    assert_eq!(ask(http.get(&url)).await["status"], 410);
     daemon.stop().await;
 }

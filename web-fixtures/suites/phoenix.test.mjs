@@ -128,6 +128,14 @@ for (const { version, phoenix } of clients) {
         assert.deepEqual(await answer(channel.push("echo", { back: 1 })), ["ok", { back: 1 }]);
       });
 
+      test("what it connects with stands in no log", async () => {
+        const socket = await connect({ params: { api_key: `par~~~${name}` } });
+        const channel = socket.channel(`room:np-${name}`, { secret: `join~~~${name}` });
+        await answer(channel.join());
+        assert.deepEqual(await answer(channel.push("whoami", {})), ["ok", { auth_token: null, user: null }]);
+        assert.ok(!daemon.log.join("\n").includes("~~~"), "no param in the log");
+      });
+
       if (transport === "WebSocket") {
         test("bytes go and come", async () => {
           const channel = (await connect()).channel(`room:np-${name}`);
