@@ -29,6 +29,9 @@ pub(super) const PARAMETER: &str = "token";
 /// The headers that hold an API key.
 const KEY_HEADERS: [&str; 2] = ["x-api-key", "api-key"];
 
+/// The header in which MGX's dashboards send their token.
+const DASHBOARD: &str = "x-dashboard-token";
+
 /// Somebody at the door.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
@@ -149,12 +152,16 @@ pub(super) async fn login(app: &Arc<App>, shown: &Credential) -> Result<Option<L
 
 /// The token or key in the headers.
 pub(super) fn credential(headers: &HeaderMap) -> Option<Credential> {
-    let key = || {
-        let mut values = KEY_HEADERS.iter().filter_map(|name| headers.get(*name));
-        let key = values.find_map(|value| value.to_str().ok().filter(|key| !key.is_empty()))?;
-        Some(Credential::Key(key.trim().to_owned()))
+    let value = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?.trim();
+        Some(value).filter(|value| !value.is_empty())
     };
-    bearer(headers).map(keys::credential).or_else(key)
+    let token = bearer(headers).or_else(|| value(DASHBOARD));
+    let key = || {
+        let key = KEY_HEADERS.iter().find_map(|name| value(name))?;
+        Some(Credential::Key(key.to_owned()))
+    };
+    token.map(keys::credential).or_else(key)
 }
 
 /// The token in the `Authorization` header: `Bearer <token>`, `JWT <token>` or the token alone.

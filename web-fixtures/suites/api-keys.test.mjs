@@ -96,6 +96,7 @@ onEveryDatabase("API keys", (database) => {
     for (const headers of [
       { "x-api-key": key },
       { "api-key": key },
+      { "x-dashboard-token": key },
       { authorization: `Bearer ${key}` },
       { authorization: key },
     ]) {

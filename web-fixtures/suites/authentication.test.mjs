@@ -201,9 +201,14 @@ onEveryDatabase("Authentication", (database) => {
 
   test("streams take a token as a parameter", async () => {
     const { accessToken } = await login(BOB);
-    const stream = new WebSocket(`${daemon.url.replace("http", "ws")}/ws/stream?token=${accessToken}`);
-    keep(() => stream.terminate());
-    await soon(new Promise((resolve, reject) => stream.on("open", resolve).on("error", reject)), "it opens");
+    const url = `${daemon.url.replace("http", "ws")}/ws/stream`;
+    for (const stream of [
+      new WebSocket(`${url}?token=${accessToken}`),
+      new WebSocket(url, { headers: { "x-dashboard-token": accessToken } }),
+    ]) {
+      keep(() => stream.terminate());
+      await soon(new Promise((resolve, reject) => stream.on("open", resolve).on("error", reject)), "it opens");
+    }
     const source = new EventSource(`${daemon.url}/events?since=0&token=${accessToken}`);
     keep(() => source.close());
     await soon(new Promise((resolve) => source.addEventListener("message", resolve)), "the log comes");
