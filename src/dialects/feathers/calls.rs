@@ -251,6 +251,11 @@ impl State {
     }
 
     fn caller(&self) -> Caller {
+        // Who is told that the login is over hears nothing more.
+        if self.login.has_ended() {
+            let hub = &self.server.app.store.story().hub;
+            hub.pause(|head| self.login.end(head));
+        }
         Caller {
             identity: self.login.identity(),
             provider: Some("socketio"),
