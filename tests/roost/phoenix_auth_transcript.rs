@@ -135,6 +135,10 @@ async fn a_daemon_stops_as_the_genuine_server() {
                 let Ok(mut answer) = response.json::<Value>().await else {
                     return;
                 };
+                // The stop fell between two polls: the session is gone.
+                if answer["status"] == 410 {
+                    return;
+                }
                 assert_eq!(
                     masked(&mut answer),
                     r#"{"messages":[],"status":204,"token":"TOKEN"}"#
