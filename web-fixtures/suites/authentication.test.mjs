@@ -202,10 +202,11 @@ onEveryDatabase("Authentication", (database) => {
   test("streams take a token as a parameter", async () => {
     const { accessToken } = await login(BOB);
     const url = `${daemon.url.replace("http", "ws")}/ws/stream`;
-    for (const stream of [
-      new WebSocket(`${url}?token=${accessToken}`),
-      new WebSocket(url, { headers: { "x-dashboard-token": accessToken } }),
+    for (const [at, options] of [
+      [`${url}?token=${accessToken}`],
+      [url, { headers: { "x-dashboard-token": accessToken } }],
     ]) {
+      const stream = new WebSocket(at, options);
       keep(() => stream.terminate());
       await soon(new Promise((resolve, reject) => stream.on("open", resolve).on("error", reject)), "it opens");
     }
