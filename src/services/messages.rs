@@ -2,7 +2,6 @@
 
 use entities::messages;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,9 +11,9 @@ use super::{
     visibility,
 };
 use crate::{
-    core::{BoxFuture, Record, call::Method, identity::Identity},
+    core::{Record, call::Method},
     error::{Error, Result},
-    store::{lane::Work, numbering::Numbering, transaction::Reader},
+    store::{lane::Work, numbering::Numbering},
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
@@ -82,17 +81,8 @@ impl Rules for Messages {
         true
     }
 
-    fn visible(&self, by: &Identity) -> Option<Condition> {
-        visibility::sessions(by)
-    }
-
-    fn scopes<'a>(
-        &'a self,
-        db: &'a mut dyn Reader,
-        records: &'a [Record],
-    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
-        let scopes = records.iter().map(|record| self.scope(record)).collect();
-        Box::pin(visibility::follow_boards(db, records, scopes))
+    fn belong_to_sessions(&self) -> bool {
+        true
     }
 
     fn scope(&self, message: &Record) -> Option<Scope> {

@@ -9,6 +9,7 @@ use futures_util::{
 use sea_orm::sea_query::Condition;
 use serde_json::{Value, value::to_raw_value};
 
+use super::visibility;
 use crate::{
     core::{
         BoxFuture, Record,
@@ -137,10 +138,17 @@ pub trait Rules: Send + Sync + 'static {
         Box::pin(ready(Ok(())))
     }
 
-    /// Which records somebody may see; `None`, the default, for all of them.
+    /// Whether records belong to a session (`session_id`): then who sees its boards sees them, and hears
+    /// of them, and nobody else does.
+    fn belong_to_sessions(&self) -> bool {
+        false
+    }
+
+    /// Which records somebody may see; `None` for all of them.
     fn visible(&self, by: &Identity) -> Option<Condition> {
-        let _ = by;
-        None
+        self.belong_to_sessions()
+            .then(|| visibility::sessions(by))
+            .flatten()
     }
 
     /// What a change to this record means for who may see what.
@@ -155,8 +163,10 @@ pub trait Rules: Send + Sync + 'static {
         db: &'a mut dyn Reader,
         records: &'a [Record],
     ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
-        let _ = db;
         let scopes = records.iter().map(|record| self.scope(record)).collect();
+        if self.belong_to_sessions() {
+            return Box::pin(visibility::follow_boards(db, records, scopes));
+        }
         Box::pin(ready(Ok(scopes)))
     }
 

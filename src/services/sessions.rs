@@ -5,7 +5,6 @@ use futures_util::{
     FutureExt,
     future::{LocalBoxFuture, ready},
 };
-use sea_orm::sea_query::Condition;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,10 +15,9 @@ use super::{
     rules::{Change, Rules, Scope},
     shapes::{Inner, Shape, objects, texts},
     values::{fill, keep, one_of, plain_id, text},
-    visibility,
 };
 use crate::{
-    core::{BoxFuture, Record, call::Method, event::Draft, identity::Identity},
+    core::{BoxFuture, Record, call::Method, event::Draft},
     error::Result,
     store::{fields::Link, lane::Work, transaction::Reader},
 };
@@ -179,17 +177,8 @@ impl Rules for Sessions {
         Box::pin(ready(Ok(())))
     }
 
-    fn visible(&self, by: &Identity) -> Option<Condition> {
-        visibility::sessions(by)
-    }
-
-    fn scopes<'a>(
-        &'a self,
-        db: &'a mut dyn Reader,
-        records: &'a [Record],
-    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
-        let scopes = records.iter().map(|record| self.scope(record)).collect();
-        Box::pin(visibility::follow_boards(db, records, scopes))
+    fn belong_to_sessions(&self) -> bool {
+        true
     }
 
     fn scope(&self, session: &Record) -> Option<Scope> {

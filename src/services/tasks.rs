@@ -2,7 +2,6 @@
 
 use entities::tasks;
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::Condition;
 use serde_json::json;
 
 use super::{
@@ -17,10 +16,9 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
-        identity::Identity,
     },
     error::{Error, Result},
-    store::{Store, lane::Work, transaction::Reader},
+    store::{Store, lane::Work},
 };
 
 const STATUSES: [&str; 7] = [
@@ -124,17 +122,8 @@ impl Rules for Tasks {
         true
     }
 
-    fn visible(&self, by: &Identity) -> Option<Condition> {
-        visibility::sessions(by)
-    }
-
-    fn scopes<'a>(
-        &'a self,
-        db: &'a mut dyn Reader,
-        records: &'a [Record],
-    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
-        let scopes = records.iter().map(|record| self.scope(record)).collect();
-        Box::pin(visibility::follow_boards(db, records, scopes))
+    fn belong_to_sessions(&self) -> bool {
+        true
     }
 
     fn scope(&self, task: &Record) -> Option<Scope> {
