@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// Bytes of an email address at most.
+const LONGEST_EMAIL: usize = 320;
+
 /// What a password is compared with where there is none, so that nobody sees the difference.
 const NO_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$rD9cNFPYaZl1Dm4tYUZ6T2WnDGXQyRnyU5jnSbx6T1I";
 
@@ -78,7 +81,9 @@ impl Authentication {
 
     async fn local(&self, call: &Call, store: &Store) -> Result<Value> {
         let invalid = || Error::not_authenticated("Invalid login");
-        let email = call.data["email"].as_str().map(str::to_lowercase);
+        let email = call.data["email"].as_str();
+        let email = email.filter(|email| email.len() <= LONGEST_EMAIL);
+        let email = email.map(str::to_lowercase);
         let password = call.data["password"].as_str().map(str::to_owned);
         let (Some(email), Some(password)) = (email, password) else {
             return Err(invalid());

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use entities::{boards, private_boards, sessions};
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict, Query};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition, OnConflict, Query};
 use serde_json::{Value, json};
 
 use super::{
@@ -61,6 +61,9 @@ impl Rules for Boards {
         async move {
             plain_id(board, "board_id")?;
             objects(board, ["objects", "custom_context"])?;
+            if let Some(given) = text(board, "board_id") {
+                refuse_private(given, work).await?;
+            }
             fill(board, "board_id", || json!(work.clock.random_id()));
             fill(board, "name", || json!("Untitled Board"));
             fill(board, "visibility", || json!("public"));
@@ -235,6 +238,19 @@ async fn keep_private(board: &str, private: bool, work: &mut Work<'_>) -> Result
         work.tx.backend().build(&delete)
     };
     work.tx.execute(statement).await.map(drop)
+}
+
+/// Refuses the id of a private board, also of one that was removed: the log still tells its story, and
+/// who had a board of this id would be told.
+async fn refuse_private(board: &str, work: &mut Work<'_>) -> Result<()> {
+    let private = Table::of::<private_boards::Entity>("board_id");
+    let of_board = Expr::col(private_boards::Column::BoardId).eq(board);
+    match private.count(work.tx, of_board.into_condition()).await? {
+        0 => Ok(()),
+        _ => Err(Error::conflict(
+            "A record with this id or unique value already exists",
+        )),
+    }
 }
 
 /// Refuses to remove a private board with sessions on it: on no board, everybody would see them.

@@ -32,6 +32,13 @@ const ATTEMPT_EVERY: Duration = Duration::from_secs(18);
 /// Passwords that are hashed at a time: each keeps a processor busy.
 const HASHING: usize = 2;
 
+/// What attempts to log in are counted by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Attempt {
+    From(IpAddr),
+    On(String),
+}
+
 /// How the door is set.
 pub struct Settings {
     /// Who a caller is that shows nothing: nobody, where callers must log in.
@@ -47,7 +54,7 @@ pub struct Door {
     /// How it is set.
     pub settings: Settings,
     users: Table,
-    attempts: Limiter<String>,
+    attempts: Limiter<Attempt>,
     hashing: Semaphore,
 }
 
@@ -141,8 +148,9 @@ impl Door {
     /// # Errors
     /// `TooManyRequests` if the account or the address had too many; `data.retryAfter` in seconds.
     pub fn attempt(&self, account: &str, address: Option<IpAddr>) -> Result<()> {
-        let address = address.map(|address| address.to_string());
-        for key in [Some(account.to_owned()), address].into_iter().flatten() {
+        let account = Attempt::On(account.to_owned());
+        // An address that had too many does the account no harm.
+        for key in address.map(Attempt::From).into_iter().chain([account]) {
             self.attempts
                 .count(&key, "Too many attempts to log in; wait a little")?;
         }
@@ -188,5 +196,36 @@ pub fn user(record: &Record) -> User {
             .and_then(Role::parse)
             .unwrap_or(Role::Viewer),
         key: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_by_address_first_and_by_account() {
+        let tokens = Tokens::new("a secret of thirty-two characters", "a", "b", 60);
+        let door = Door::new(Settings {
+            stranger: Identity::Nobody,
+            anonymous: false,
+            tokens,
+        });
+        let address = |last| Some(IpAddr::from([192, 0, 2, last]));
+        let most = ATTEMPTS.get();
+        for _ in 0..most {
+            door.attempt("ann", address(1)).expect("not too many yet");
+        }
+        let refused = door.attempt("bob", address(1)).expect_err("the address");
+        assert_eq!(refused.kind(), Kind::TooManyRequests);
+        assert!(door.attempt("ann", address(2)).is_err(), "the account");
+        // What was refused for the address has cost the account nothing.
+        for _ in 0..most {
+            door.attempt("bob", address(3))
+                .expect("an account of its own");
+        }
+        // An account that is named like an address is another.
+        door.attempt("192.0.2.4", None).expect("an account");
+        door.attempt("eve", address(4)).expect("an address");
     }
 }

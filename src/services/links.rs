@@ -61,9 +61,15 @@ pub async fn of_sessions(db: &mut dyn Reader, sessions: &[&str]) -> Result<Vec<(
 /// # Errors
 /// `BadRequest` if a session is not there for whom the unit works, or if the database fails.
 pub async fn add(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()> {
+    for session in sessions {
+        visibility::check_session(session, work).await?;
+    }
+    insert(board, sessions, work).await
+}
+
+async fn insert(board: &str, sessions: &[&str], work: &mut Work<'_>) -> Result<()> {
     let end = POSITION.next(work.tx, board).await?;
     for (session, position) in sessions.iter().zip(end..) {
-        visibility::check_session(session, work).await?;
         let mut insert = Query::insert();
         insert
             .into_table(Entity)
@@ -86,8 +92,12 @@ pub async fn replace(board: &str, sessions: &Value, work: &mut Work<'_>) -> Resu
         .iter()
         .map(|id| id.as_str().ok_or_else(refused))
         .collect::<Result<Vec<_>>>()?;
+    // As long as the board's own links still say who sees them.
+    for session in &ids {
+        visibility::check_session(session, work).await?;
+    }
     delete(Expr::col(Of::BoardId).eq(board), work).await?;
-    add(board, &ids, work).await
+    insert(board, &ids, work).await
 }
 
 /// Takes a session from every board; returns those that held it.

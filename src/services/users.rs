@@ -93,6 +93,10 @@ impl Rules for Users {
         if !(themselves || admin) {
             return Err(needs_admin(&work.by));
         }
+        if !themselves {
+            // Who changes a password or an address may log in with it.
+            may_give(current, &work.by)?;
+        }
         if changes
             .get("role")
             .is_some_and(|role| Some(role) != current.get("role"))

@@ -150,7 +150,8 @@ impl Table {
             .ok_or_else(|| not_found(id))
     }
 
-    /// The one id that starts with these digits, hyphens or none; `None` if there is no such id.
+    /// The one id that starts with these digits, hyphens or none, among the records that match;
+    /// `None` if there is no such id.
     ///
     /// # Errors
     /// `BadRequest` if several do, or if the database fails.
@@ -159,6 +160,7 @@ impl Table {
         db: &mut dyn Reader,
         start: &Value,
         word: &str,
+        among: &Condition,
     ) -> Result<Option<Value>> {
         let Some(prefix) = short_id(start) else {
             return Ok(None);
@@ -166,6 +168,7 @@ impl Table {
         let id = || Expr::col(self.id.iden());
         // What comes after every id that starts so: '~' is behind all that ids are made of.
         let condition = Condition::all()
+            .add(among.clone())
             .add(id().gte(prefix.as_str()))
             .add(id().lt(format!("{prefix}~")));
         let query = Query {

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import feathers from "@feathersjs/client";
 import { io } from "socket.io-client";
 import { Daemon } from "../support/daemon.mjs";
-import { onEveryDatabase } from "../support/databases.mjs";
+import { onEveryDatabase, sqlite } from "../support/databases.mjs";
 import { refused } from "../support/people.mjs";
 import { closeAll, keep, soon } from "../support/wait.mjs";
 
@@ -111,4 +111,31 @@ onEveryDatabase("Feathers' authentication client", (database) => {
     const error = await refused(app.authenticate({ ...ANN, password: "wrong" }));
     assert.deepEqual([error.name, error.code, error.message], ["NotAuthenticated", 401, "Invalid login"]);
   });
+});
+
+test("an admin does not become an owner by way of an owner's password", async () => {
+  // Where nobody has to log in, the local owner makes owners.
+  const daemon = await Daemon.start(sqlite);
+  keep(() => daemon.stop());
+  const client = () => {
+    const socket = io(daemon.url, { transports: ["websocket"], forceNew: true });
+    keep(() => socket.off("disconnect").close());
+    return feathers().configure(feathers.socketio(socket)).configure(feathers.authentication());
+  };
+  const { strategy, ...admin } = ANN;
+  const ids = {};
+  for (const role of ["admin", "owner", "member"]) {
+    const user = role === "admin" ? admin : { email: `${role}@example.com`, password: role };
+    ids[role] = (await client().service("users").create({ ...user, role })).user_id;
+  }
+  const app = client();
+  await app.authenticate(ANN);
+  for (const change of [{ password: "stolen" }, { email: "stolen@example.com" }, { name: "renamed" }]) {
+    const error = await refused(app.service("users").patch(ids.owner, change));
+    assert.deepEqual([error.code, error.message], [403, "You need owner access for this user's role"]);
+  }
+  await app.service("users").patch(ids.member, { password: "forgotten" });
+  await app.service("users").patch(ids.admin, { name: "Ann" });
+  await client().authenticate({ strategy, email: "owner@example.com", password: "owner" });
+  await closeAll();
 });

@@ -60,10 +60,11 @@ test("a connection that calls too often is refused, in order, and may call again
 });
 
 test("a user who calls too often over many connections is refused; others are not", async () => {
-  const tabs = await Promise.all(Array.from({ length: 8 }, () => open("bob")));
+  const tabs = await Promise.all(Array.from({ length: 16 }, () => open("bob")));
   const calls = tabs.map((tab) => flood(CONNECTION, () => tab.call("find", "boards", {})));
   const errors = (await Promise.all(calls)).flat();
-  assert.ok(errors.length >= 8 * CONNECTION - 2 * USER, `${errors.length} were refused`);
+  // No connection calls more often than it may.
+  assert.ok(errors.length >= 16 * CONNECTION - 2 * USER, `${errors.length} were refused`);
   errors.forEach(isRefusal);
   await (await open("eve")).call("find", "boards", {});
 });

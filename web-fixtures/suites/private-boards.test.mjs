@@ -57,6 +57,36 @@ onEveryDatabase("Private boards", (database) => {
     return { board, session, task, message };
   }
 
+  test("a removed board's id is not given again, and its story stays with those who were told it", async () => {
+    const board_id = "0192abcd-0000-4000-8000-00000000dead";
+    await as("ann", "create", "boards", { board_id, name: "gone soon", visibility: "private" }, {});
+    await as("ann", "remove", "boards", board_id, {});
+    for (const visibility of ["public", "private"]) {
+      const error = await refused(as("bob", "create", "boards", { board_id, visibility }, {}));
+      assert.deepEqual([error.code, error.message], [409, "A record with this id or unique value already exists"]);
+    }
+    await heard();
+  });
+
+  test("the start of an id tells nothing of boards that one does not see", async () => {
+    const ids = ["1", "2"].map((end) => `0777abcd-0000-4000-8000-00000000000${end}`);
+    for (const board_id of ids) await as("ann", "create", "boards", { board_id, visibility: "private" }, {});
+    assert.match((await refused(as("ann", "get", "boards", "0777", {}))).message, /^Ambiguous ID prefix/);
+    const missing = await refused(as("bob", "get", "boards", "0777", {}));
+    assert.deepEqual([missing.code, missing.message], [404, "No record found for id '0777'"]);
+    await heard();
+  });
+
+  test("a board that is sent back as it was read keeps a session that is on a hidden board, too", async () => {
+    const { board, session } = await secret();
+    const hidden = await as("admin", "create", "boards", { visibility: "private" }, {});
+    await as("admin", "create", `boards/${hidden.board_id}/sessions`, { sessionId: session.session_id }, {});
+    const sessions = [session.session_id];
+    const patched = await as("ann", "patch", "boards", board.board_id, { sessions }, {});
+    assert.deepEqual(patched.sessions, sessions);
+    await heard();
+  });
+
   test("only its members and admins see it, and what is on it", async () => {
     await heard();
     const { board, session, task, message } = await secret();

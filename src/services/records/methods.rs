@@ -138,7 +138,8 @@ impl Settings {
         let exact = self.table.get(db, id, condition.clone()).await;
         match (exact, self.short_ids) {
             (Err(missing), Some(word)) if missing.kind() == Kind::NotFound => {
-                let full = self.table.complete(db, id, word).await?.ok_or(missing)?;
+                let full = self.table.complete(db, id, word, &condition).await?;
+                let full = full.ok_or(missing)?;
                 self.table.get(db, &full, condition).await
             }
             (exact, _) => exact,
