@@ -124,6 +124,7 @@ impl Access {
         match known.logins.roles.get(&user.id) {
             None => identity.clone(),
             Some(None) => Identity::Nobody,
+            Some(Some(role)) if *role == user.role => identity.clone(),
             Some(Some(role)) => Identity::User(Arc::new(User {
                 id: user.id.clone(),
                 role: *role,

@@ -80,8 +80,12 @@ async fn stream(
         Ok(upgrade) if path == "stream" => upgrade,
         upgrade => return refuse(upgrade.is_ok(), &path),
     };
-    let Some(visitor) = visitor.ok().and_then(|visitor| visitor.admit().ok()) else {
-        return ErrorResponse(Error::forbidden("Not authenticated")).into_response();
+    let visitor = visitor.map_err(|ErrorResponse(error)| error);
+    let visitor = match visitor.and_then(Visitor::admit) {
+        Ok(visitor) => visitor,
+        // Nobody could tell who it is.
+        Err(error) if error.kind().status() >= 500 => return ErrorResponse(error).into_response(),
+        Err(_) => return ErrorResponse(Error::forbidden("Not authenticated")).into_response(),
     };
     let since = query.get("since").map(String::as_str);
     let left = visitor.clone().left(Arc::clone(&app));

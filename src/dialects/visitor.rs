@@ -145,8 +145,9 @@ pub(super) async fn login(app: &Arc<App>, shown: &Credential) -> Result<Option<L
     let door = &app.services.door;
     match door.identify(shown, &app.store).await {
         Ok(login) => Ok(Some(login)),
-        Err(error) if !door.is_open() => Err(error),
-        Err(_) => Ok(None),
+        // Not good, or its user is gone. That the database fails says nothing of who shows it.
+        Err(error) if door.is_open() && error.kind().status() < 500 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

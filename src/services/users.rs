@@ -146,8 +146,8 @@ impl Rules for Users {
     fn access(&self, change: Change, user: &Record, _by: &Identity) -> Vec<AccessChange> {
         let User { id, role, .. } = door::user(user);
         let role = match change {
-            Change::Created => return Vec::new(),
-            Change::Changed => Some(role),
+            // One of this id may have been removed before.
+            Change::Created | Change::Changed => Some(role),
             Change::Removed => None,
         };
         vec![AccessChange::Role { user: id, role }]

@@ -96,24 +96,31 @@ impl SocketLogin {
 
     /// Whether the login's time is over, or its user or key gone.
     pub(super) fn has_ended(&self) -> bool {
+        self.has_ended_in(&self.lock())
+    }
+
+    fn has_ended_in(&self, state: &State) -> bool {
         let store = &self.server.app.store;
         let (now, access) = (store.clock().now(), store.story().hub.access());
-        let state = self.lock();
         state
             .login
             .as_ref()
             .is_some_and(|login| login.has_ended(now, access))
     }
 
-    /// Ends the login, while nothing is published after `place`. Where one is required the client hears
-    /// nothing more; else it is a stranger again, who hears everything.
+    /// Ends a login that has ended, while nothing is published after `place`; one that took its place
+    /// meanwhile stays. Where one is required the client hears nothing more; else it is a stranger
+    /// again, who hears everything.
     pub(super) fn end(&self, place: Seq) {
+        let mut state = self.lock();
+        if !self.has_ended_in(&state) {
+            return;
+        }
         if self.server.app.services.door.is_open() {
-            let mut state = self.lock();
             self.hide(&mut state);
             state.login = None;
         } else {
-            self.stop(place);
+            self.stop(&mut state, place);
         }
     }
 
@@ -164,8 +171,7 @@ impl SocketLogin {
 
     /// Lets the client hear nothing more, while nothing is published after `place`. One with stamps
     /// goes on from there once somebody has logged in again.
-    fn stop(&self, place: Seq) {
-        let mut state = self.lock();
+    fn stop(&self, state: &mut State, place: Seq) {
         if state.live && self.stamps {
             let log = self.server.app.store.story().log.id();
             state.since = Some(Since::After(log, place));
@@ -174,7 +180,7 @@ impl SocketLogin {
         state.hears = false;
         state.live = false;
         state.stopped += 1;
-        self.depart(&mut state);
+        self.depart(state);
         self.with_socket(|socket| socket.leave_all());
     }
 
@@ -343,7 +349,7 @@ impl Login for SocketLogin {
 
     fn log_out(&self) {
         let hub = &self.server.app.store.story().hub;
-        hub.pause(|head| self.stop(head));
+        hub.pause(|head| self.stop(&mut self.lock(), head));
     }
 
     fn viewer(&self) -> &dyn Viewer {

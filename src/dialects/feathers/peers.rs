@@ -40,6 +40,8 @@ struct Peer {
     /// Bytes of answers since the peer was last seen to take what there was.
     unsent: usize,
     login: Arc<SocketLogin>,
+    /// Whether the library did not know it when it was asked last.
+    missing: bool,
 }
 
 impl Peers {
@@ -53,6 +55,7 @@ impl Peers {
             refused: false,
             unsent: 0,
             login,
+            missing: false,
         };
         known.peers.insert(peer.login.sid, peer);
     }
@@ -68,6 +71,25 @@ impl Peers {
         let mut logins = self.logins();
         logins.retain(|login| login.has_ended());
         logins
+    }
+
+    /// Forgets the sockets that are not there now and were not the last time; returns their logins. One
+    /// that closes while it is let in says no goodbye.
+    pub(super) fn strays(&self, is_there: impl Fn(Sid) -> bool) -> Vec<Arc<SocketLogin>> {
+        let mut known = self.lock();
+        let mut strays = Vec::new();
+        for (sid, peer) in &mut known.peers {
+            let is_missing = !is_there(*sid);
+            if is_missing && peer.missing {
+                strays.push(*sid);
+            }
+            peer.missing = is_missing;
+        }
+        drop(known);
+        strays
+            .into_iter()
+            .filter_map(|sid| self.remove(sid))
+            .collect()
     }
 
     /// Every socket's login.

@@ -25,6 +25,9 @@ use crate::{App, core::connection::Connection, error::Result};
 /// Packets that may wait for one socket.
 const QUEUE: usize = 4_096;
 
+/// Time between looks for sockets that are gone without a goodbye.
+const SWEEP: Duration = Duration::from_secs(10);
+
 /// Small, since each connection keeps one.
 const READ_BUFFER: usize = 256;
 
@@ -79,8 +82,7 @@ impl SocketIo {
             let at = Arc::clone(&at);
             async move { admit(&at, &socket, &auth.unwrap_or_default()).await }
         };
-        let peers = Arc::clone(&server.peers);
-        app.tasks.spawn(end_logins(Arc::clone(app), peers));
+        app.tasks.spawn(look_after(Arc::clone(&server)));
         io.ns("/", welcome.with(admit));
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
@@ -168,9 +170,12 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
     Ok(())
 }
 
-/// Logs out those whose time is over, so that they hear nothing more.
-async fn end_logins(app: Arc<App>, peers: Arc<Peers>) {
+/// Logs out those whose time is over, so that they hear nothing more, and forgets those who left
+/// without a word.
+async fn look_after(server: Arc<Server>) {
+    let (peers, app) = (&server.peers, &server.app);
     let mut tick = interval(Duration::from_secs(1));
+    let mut sweep = interval(SWEEP);
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
@@ -179,6 +184,15 @@ async fn end_logins(app: Arc<App>, peers: Arc<Peers>) {
                 if !ended.is_empty() {
                     let hub = &app.store.story().hub;
                     hub.pause(|head| ended.iter().for_each(|login| login.end(head)));
+                }
+            }
+            _ = sweep.tick() => {
+                // None any more when the daemon stops.
+                let Some(sockets) = server.io.of("/") else {
+                    return;
+                };
+                for login in peers.strays(|sid| sockets.get_socket(sid).is_some()) {
+                    login.close();
                 }
             }
         }

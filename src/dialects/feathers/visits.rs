@@ -161,6 +161,15 @@ impl SocketLogin {
 
     /// Is on a board for a reason; whether whoever is there may.
     fn visit(&self, board: &str, reason: impl FnOnce(&mut Visit, &Arc<str>, &Arc<str>)) -> bool {
+        if !self.wishes.scoped {
+            return self.enter(board, reason);
+        }
+        // It changes rooms: no event may find it in both, or in neither.
+        let hub = &self.server.app.store.story().hub;
+        hub.pause(|_| self.enter(board, reason))
+    }
+
+    fn enter(&self, board: &str, reason: impl FnOnce(&mut Visit, &Arc<str>, &Arc<str>)) -> bool {
         let mut state = self.lock();
         let Some(name) = self.name_of(&state).filter(|_| state.hears) else {
             return false;
