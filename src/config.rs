@@ -98,6 +98,14 @@ pub struct Config {
     #[arg(long, env = "SYNCHRONOUS", value_enum, default_value_t = Synchronous::Normal, global = true)]
     pub synchronous: Synchronous,
 
+    /// Days that events stay in the log; 0 for ever. Records are not touched
+    #[arg(long, env = "RETAIN_DAYS", default_value = "30", value_parser = days, global = true)]
+    pub retain_days: Duration,
+
+    /// Events that stay in the log, 1000 or more; 0 for any number
+    #[arg(long, env = "RETAIN_EVENTS", default_value = "1000000", value_parser = events, global = true)]
+    pub retain_events: i64,
+
     /// Origins of web pages elsewhere that may use the daemon, separated by commas
     #[arg(
         long,
@@ -209,6 +217,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|time| !time.is_zero())
         .ok_or_else(|| "must be more than 0".to_owned())
+}
+
+fn days(text: &str) -> Result<Duration, String> {
+    let days: f64 = text
+        .parse()
+        .map_err(|_| "not a number of days".to_owned())?;
+    Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| "must be 0 or more".to_owned())
+}
+
+fn events(text: &str) -> Result<i64, String> {
+    let count = text.parse().ok();
+    count
+        .filter(|count| *count == 0 || *count >= 1_000)
+        .ok_or_else(|| "must be 0 or at least 1000".to_owned())
 }
 
 impl Config {

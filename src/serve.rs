@@ -16,7 +16,10 @@ use crate::{
     config::Config,
     dialects::{self, Dialects},
     error::Result,
-    store::connect::Closing,
+    store::{
+        connect::Closing,
+        retention::{self, Retention},
+    },
     stream::{Connections, Stream},
 };
 
@@ -118,6 +121,15 @@ pub async fn serve_with(
     }
     app.tasks
         .spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));
+    let retention = Retention {
+        age: Some(app.config.retain_days).filter(|age| !age.is_zero()),
+        events: Some(app.config.retain_events).filter(|count| *count > 0),
+    };
+    app.tasks.spawn(retention::run(
+        app.store.clone(),
+        retention,
+        app.stopping.clone(),
+    ));
     tokio::select! {
         () = shutdown => {}
         () = app.broken.cancelled() => {}

@@ -42,6 +42,12 @@ impl Timestamp {
         (0..=9999).contains(&self.0.year())
     }
 
+    /// The moment so long before; `None` if there is none.
+    pub fn before(self, time: std::time::Duration) -> Option<Self> {
+        let millis = i64::try_from(time.as_millis()).ok()?;
+        Self::from_millis(self.millis().checked_sub(millis)?)
+    }
+
     /// Milliseconds since 1970.
     pub const fn millis(self) -> i64 {
         self.0.timestamp_millis()

@@ -115,6 +115,8 @@ impl Story {
 /// A listener that falls behind never loses an event: it reads on from the log.
 pub struct Feed {
     story: Story,
+    /// What the listener speaks.
+    protocol: &'static str,
     cursor: Seq,
     reset: Option<Reset>,
     page: VecDeque<Arc<Event>>,
@@ -122,17 +124,18 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed that starts where the listener asked.
+    /// A feed that starts where the listener, which speaks a protocol, asked.
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub async fn open(story: Story, since: &Since) -> Result<Self> {
+    pub async fn open(story: Story, since: &Since, protocol: &'static str) -> Result<Self> {
         let (cursor, reset) = match story.start(since).await? {
             Ok(cursor) => (cursor, None),
             Err(reset) => (reset.latest, Some(reset)),
         };
         let mut feed = Self {
             story,
+            protocol,
             cursor,
             reset,
             page: VecDeque::new(),
@@ -144,11 +147,14 @@ impl Feed {
 
     /// A feed of what comes from now on, for a listener that gives up the oldest of more than
     /// `capacity` waiting events.
-    pub fn lossy(story: Story, capacity: usize) -> Self {
-        let live = story.hub.subscribe(None, capacity, Overflow::DropOldest);
+    pub fn lossy(story: Story, capacity: usize, protocol: &'static str) -> Self {
+        let live = story
+            .hub
+            .subscribe(None, capacity, Overflow::DropOldest, protocol);
         Self {
             cursor: story.hub.head(),
             story,
+            protocol,
             reset: None,
             page: VecDeque::new(),
             live,
@@ -204,10 +210,12 @@ impl Feed {
 
     fn go_live(&mut self) {
         if self.live.is_none() && self.page.is_empty() {
-            self.live = self
-                .story
-                .hub
-                .subscribe(Some(self.cursor), CAPACITY, Overflow::End);
+            self.live = self.story.hub.subscribe(
+                Some(self.cursor),
+                CAPACITY,
+                Overflow::ReadOn,
+                self.protocol,
+            );
         }
     }
 }

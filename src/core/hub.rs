@@ -133,10 +133,16 @@ impl Hub {
         after: Option<Seq>,
         capacity: usize,
         overflow: Overflow,
+        protocol: &'static str,
     ) -> Option<Subscription> {
         let mut state = self.lock();
         let tail = state.tail(after)?;
-        let queue = Arc::new(Events::new(capacity, overflow, tail.events().cloned()));
+        let queue = Arc::new(Events::new(
+            capacity,
+            overflow,
+            protocol,
+            tail.events().cloned(),
+        ));
         state.queues.retain(|queue| queue.strong_count() > 0);
         state.queues.push(Arc::downgrade(&queue));
         Some(Subscription::new(queue))

@@ -25,8 +25,23 @@ const ROOM_BYTES: usize = 256 << 10;
 pub enum Overflow {
     /// The oldest waiting item gives way (MGX without `since`, as its original).
     DropOldest,
-    /// The queue ends: what it holds is still taken, then the listener is told.
-    End,
+    /// The queue ends: what it holds is still taken, then the listener reads on from the log.
+    ReadOn,
+    /// The queue ends: what it holds is still taken, then the connection is closed.
+    CutOff,
+}
+
+impl Overflow {
+    /// Counts that a listener of a protocol did not keep up.
+    pub fn count(self, protocol: &'static str) {
+        let policy = match self {
+            Self::DropOldest => "drop_oldest",
+            Self::ReadOn => "read_on",
+            Self::CutOff => "cut_off",
+        };
+        metrics::counter!("roost_overflows_total", "protocol" => protocol, "policy" => policy)
+            .increment(1);
+    }
 }
 
 /// Something that takes memory while it waits.
@@ -39,6 +54,8 @@ pub trait Weigh {
 pub struct Queue<T> {
     capacity: usize,
     overflow: Overflow,
+    /// What the listener speaks.
+    protocol: &'static str,
     /// Guards the items between those who push and the one who takes.
     waiting: Mutex<Waiting<T>>,
     arrived: Notify,
@@ -72,8 +89,13 @@ impl<T: Weigh> Waiting<T> {
 }
 
 impl<T: Weigh> Queue<T> {
-    /// A queue that starts with some items.
-    pub fn new(capacity: usize, overflow: Overflow, items: impl Iterator<Item = T>) -> Self {
+    /// A queue that starts with some items, for a listener that speaks a protocol.
+    pub fn new(
+        capacity: usize,
+        overflow: Overflow,
+        protocol: &'static str,
+        items: impl Iterator<Item = T>,
+    ) -> Self {
         let items: VecDeque<_> = items.collect();
         let waiting = Waiting {
             bytes: items.iter().map(Weigh::weight).sum(),
@@ -83,6 +105,7 @@ impl<T: Weigh> Queue<T> {
         Self {
             capacity,
             overflow,
+            protocol,
             waiting: Mutex::new(waiting),
             arrived: Notify::new(),
             taken: Notify::new(),
@@ -98,10 +121,10 @@ impl<T: Weigh> Queue<T> {
         waiting.bytes += item.weight();
         waiting.items.push_back(item);
         while waiting.items.len() > self.capacity || waiting.is_heavy() {
-            metrics::counter!("roost_subscription_overflows_total").increment(1);
+            self.overflow.count(self.protocol);
             match self.overflow {
                 Overflow::DropOldest => drop(waiting.pop_front()),
-                Overflow::End => {
+                Overflow::ReadOn | Overflow::CutOff => {
                     if let Some(item) = waiting.items.pop_back() {
                         waiting.bytes -= item.weight();
                     }

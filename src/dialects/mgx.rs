@@ -37,6 +37,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// What overflows are counted as.
+const PROTOCOL: &str = "mgx";
+
 /// Events that wait for a client without `since`; then the oldest gives way, as in the original.
 const CAPACITY: usize = 100;
 
@@ -113,8 +116,8 @@ async fn open(app: &Arc<App>, visitor: Visitor, since: Option<&str>) -> Result<(
         opened: Instant::now(),
     };
     let feed = match since {
-        Some(since) => Feed::open(story, &Since::parse(since)?).await?,
-        None => Feed::lossy(story, CAPACITY),
+        Some(since) => Feed::open(story, &Since::parse(since)?, PROTOCOL).await?,
+        None => Feed::lossy(story, CAPACITY, PROTOCOL),
     };
     Ok((feed, mgx))
 }

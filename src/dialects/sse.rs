@@ -84,7 +84,7 @@ async fn open(
     let since = last
         .or_else(|| query.get("since").map(String::as_str))
         .map_or(Ok(Since::Now), Since::parse)?;
-    let feed = Feed::open(app.store.story().clone(), &since).await?;
+    let feed = Feed::open(app.store.story().clone(), &since, "sse").await?;
     let log = app.store.story().log.id();
     let listener = Listener {
         left: Box::pin(visitor.clone().left(Arc::clone(app))),

@@ -104,7 +104,7 @@ pub async fn head(db: &mut dyn Reader) -> Result<(LogId, Seq)> {
 
 /// Up to `limit` events after a place, in order; fewer where they are large.
 pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<Arc<Event>>> {
-    let limit = fitting(db, after, limit).await?;
+    let limit = fitting(db, after, limit, PAGE_BYTES).await?;
     let mut select = Query::select();
     let columns = Column::all::<events::Entity>();
     select
@@ -119,8 +119,14 @@ pub async fn page(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<Vec<A
         .collect()
 }
 
-/// How many of the next events are read at once: at least one, and about [`PAGE_BYTES`].
-async fn fitting(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<u64> {
+/// How many of the next events, at most `limit`, are dealt with at once: at least one, and about so
+/// many bytes.
+pub(super) async fn fitting(
+    db: &mut dyn Reader,
+    after: Seq,
+    limit: usize,
+    bytes: i64,
+) -> Result<u64> {
     let length = Func::cust("octet_length").arg(Expr::col(events::Column::Data));
     let mut select = Query::select();
     select
@@ -135,13 +141,67 @@ async fn fitting(db: &mut dyn Reader, after: Seq, limit: usize) -> Result<u64> {
         nullable: false,
     };
     let rows = db.select(&select, std::slice::from_ref(&size)).await?;
-    let mut budget = PAGE_BYTES;
+    let mut budget = bytes;
     let fits = rows.iter().take_while(|row| {
         let fits = budget > 0;
         budget -= row.get("size").and_then(Value::as_i64).unwrap_or(0);
         fits
     });
     Ok(fits.count() as u64)
+}
+
+/// The log's first event and its time; `None` if the log is empty.
+pub(super) async fn oldest(db: &mut dyn Reader) -> Result<Option<(Seq, Timestamp)>> {
+    let columns = Column::all::<events::Entity>();
+    let columns = columns.into_iter();
+    let columns: Vec<_> = columns
+        .filter(|column| ["seq", "at"].contains(&column.name))
+        .collect();
+    let mut select = Query::select();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(events::Entity)
+        .order_by(events::Column::Seq, Order::Asc)
+        .limit(1);
+    let rows = db.select(&select, &columns).await?;
+    let place = |row: &Record| {
+        let at = Timestamp::parse(row.get("at")?.as_str()?)?;
+        Some((Seq(row.get("seq")?.as_i64()?), at))
+    };
+    Ok(rows.first().and_then(place))
+}
+
+/// The first event from one place to another that is not older than a moment.
+pub(super) async fn first_since(
+    db: &mut dyn Reader,
+    (from, to): (Seq, Seq),
+    at: Timestamp,
+) -> Result<Option<Seq>> {
+    let first = Column {
+        name: "first",
+        kind: Kind::Integer,
+        nullable: true,
+    };
+    let mut select = Query::select();
+    select
+        .expr(Func::min(Expr::col(events::Column::Seq)))
+        .from(events::Entity)
+        .and_where(Expr::col(events::Column::Seq).between(from.0, to.0))
+        .and_where(Expr::col(events::Column::At).gte(at.to_string()));
+    let rows = db.select(&select, std::slice::from_ref(&first)).await?;
+    Ok(rows
+        .first()
+        .and_then(|row| row.get("first")?.as_i64())
+        .map(Seq))
+}
+
+/// Takes events away from the log's start, up to a place.
+pub(super) async fn prune(tx: &mut dyn Transaction, last: Seq) -> Result<()> {
+    let mut delete = Query::delete();
+    delete
+        .from_table(events::Entity)
+        .and_where(Expr::col(events::Column::Seq).lte(last.0));
+    tx.execute(tx.backend().build(&delete)).await.map(drop)
 }
 
 /// The log as feeds read it.

@@ -16,6 +16,7 @@ pub mod numbering;
 pub mod pool;
 pub mod postgres;
 pub mod query;
+pub mod retention;
 pub mod sqlite;
 pub mod table;
 pub mod transaction;

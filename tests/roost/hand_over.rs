@@ -133,7 +133,7 @@ impl World {
 
     fn open(&self, after: i64) -> Feed {
         let since = Since::After(self.log.id(), Seq(after));
-        let feed = Feed::open(self.story.clone(), &since).now_or_never();
+        let feed = Feed::open(self.story.clone(), &since, "test").now_or_never();
         feed.expect("a log in memory").expect("a readable log")
     }
 }
@@ -215,7 +215,7 @@ fn a_stamp_of_another_log_or_of_the_future_is_reset() {
         Since::After(LogId("other".into()), Seq(1)),
         Since::After(LogId("memory".into()), Seq(4)),
     ] {
-        let mut feed = Feed::open(world.story.clone(), &since)
+        let mut feed = Feed::open(world.story.clone(), &since, "test")
             .now_or_never()
             .expect("no wait")
             .expect("a feed");
@@ -232,7 +232,7 @@ fn a_stamp_of_another_log_or_of_the_future_is_reset() {
 #[test]
 fn a_lossy_feed_keeps_the_newest() {
     let mut world = World::new(10);
-    let mut feed = Feed::lossy(world.story.clone(), 100);
+    let mut feed = Feed::lossy(world.story.clone(), 100, "test");
     world.commit(250);
     world.publish();
     let got: Vec<i64> = std::iter::from_fn(|| feed.take())

@@ -29,6 +29,7 @@ mod phoenix_transcripts;
 mod postgres;
 mod queries;
 mod repos;
+mod retention;
 mod secrets;
 mod security;
 mod slow_readers;

@@ -167,7 +167,7 @@ impl Channel for Story {
         Box::pin(async move {
             let refuse = |error: roost::error::Error| json!({"reason": error.to_string()});
             let since = Since::parse(join.param("since").unwrap_or("0")).map_err(refuse)?;
-            let feed = Feed::open(join.app.store.story().clone(), &since).await;
+            let feed = Feed::open(join.app.store.story().clone(), &since, "phoenix").await;
             join.follow(feed.map_err(refuse)?);
             Ok(Payload::empty())
         })

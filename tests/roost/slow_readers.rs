@@ -108,7 +108,7 @@ async fn a_reader_that_stops_is_cut_off_and_comes_back_whole() {
     }
     until("the stalled client to be cut off", async || {
         let text = Rest::new(&address).metrics().await;
-        text.contains("roost_socketio_overflows_total 1")
+        text.contains("roost_overflows_total{protocol=\"socketio\",policy=\"cut_off\"} 1")
     })
     .await;
     let grown = memory(&process).saturating_sub(before);

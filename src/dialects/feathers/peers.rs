@@ -11,7 +11,7 @@ use std::{
 use socketioxide::socket::Sid;
 
 use super::{login::SocketLogin, rooms::Broadcast};
-use crate::core::{access::Access, connection::Connection, event::View};
+use crate::core::{access::Access, connection::Connection, event::View, queue::Overflow};
 
 /// The connections behind the sockets, so that one which fell behind can be ended or held back.
 #[derive(Default)]
@@ -173,7 +173,7 @@ impl Peers {
 
     /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
     pub(super) fn cut_off(&self, sid: Sid) {
-        metrics::counter!("roost_socketio_overflows_total").increment(1);
+        Overflow::CutOff.count("socketio");
         tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
         if let Some(peer) = self.lock().peers.get_mut(&sid) {
             peer.refused = true;

@@ -17,6 +17,9 @@ use crate::{
 /// its client joins its channels again, and each join tells it how things stand.
 const CAPACITY: usize = 4_096;
 
+/// What overflows are counted as.
+const PROTOCOL: &str = "phoenix";
+
 /// About what a frame takes beside its bytes.
 const OVERHEAD: usize = 64;
 
@@ -43,7 +46,7 @@ impl Outbox {
     pub(super) fn new(version: Version) -> Arc<Self> {
         Arc::new(Self {
             version,
-            queue: Queue::new(CAPACITY, Overflow::End, std::iter::empty()),
+            queue: Queue::new(CAPACITY, Overflow::CutOff, PROTOCOL, std::iter::empty()),
             code: AtomicU16::new(0),
         })
     }
@@ -81,6 +84,7 @@ impl Outbox {
 
     /// Ends a connection that does not keep up.
     pub(super) fn overflow(&self) {
+        Overflow::CutOff.count(PROTOCOL);
         self.end(TOO_SLOW);
     }
 
