@@ -147,7 +147,13 @@ impl Rules for Keys {
         Some(Condition::all().add(own))
     }
 
-    fn access(&self, change: Change, key: &Record, _by: &Identity) -> Vec<AccessChange> {
+    fn access(
+        &self,
+        change: Change,
+        key: &Record,
+        _given: &Record,
+        _by: &Identity,
+    ) -> Vec<AccessChange> {
         match (change, text(key, "id")) {
             (Change::Removed, Some(id)) => vec![AccessChange::NoKey(id.to_owned())],
             _ => Vec::new(),

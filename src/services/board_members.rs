@@ -97,7 +97,13 @@ impl Rules for Members {
         visibility::boards(by)
     }
 
-    fn access(&self, change: Change, member: &Record, _by: &Identity) -> Vec<AccessChange> {
+    fn access(
+        &self,
+        change: Change,
+        member: &Record,
+        _given: &Record,
+        _by: &Identity,
+    ) -> Vec<AccessChange> {
         let field = |name| text(member, name).unwrap_or_default().to_owned();
         let (board, user) = (field("board_id"), field("user_id"));
         match change {

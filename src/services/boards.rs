@@ -141,7 +141,13 @@ impl Rules for Boards {
         visibility::boards(by)
     }
 
-    fn access(&self, change: Change, board: &Record, by: &Identity) -> Vec<AccessChange> {
+    fn access(
+        &self,
+        change: Change,
+        board: &Record,
+        given: &Record,
+        by: &Identity,
+    ) -> Vec<AccessChange> {
         let id = text(board, "board_id").unwrap_or_default().to_owned();
         let mut changes = Vec::new();
         if let (Change::Created, Some(user)) = (change, by.user_id()) {
@@ -152,8 +158,11 @@ impl Rules for Boards {
         }
         match (change, text(board, "visibility")) {
             (Change::Removed, _) => changes.push(AccessChange::Gone(id)),
+            // Most changes are to other things; a new board is public if nothing is said.
+            (Change::Changed, _) if !given.contains_key("visibility") => {}
             (_, Some(PRIVATE)) => changes.push(AccessChange::Private(id)),
-            (_, _) => changes.push(AccessChange::Public(id)),
+            (Change::Changed, _) => changes.push(AccessChange::Public(id)),
+            (Change::Created, _) => {}
         }
         changes
     }

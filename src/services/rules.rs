@@ -151,9 +151,15 @@ pub trait Rules: Send + Sync + 'static {
             .flatten()
     }
 
-    /// What a change to this record means for who may see what.
-    fn access(&self, change: Change, record: &Record, by: &Identity) -> Vec<AccessChange> {
-        let _ = (change, record, by);
+    /// What a change to this record means for who may see what; `given` is what the client sent.
+    fn access(
+        &self,
+        change: Change,
+        record: &Record,
+        given: &Record,
+        by: &Identity,
+    ) -> Vec<AccessChange> {
+        let _ = (change, record, given, by);
         Vec::new()
     }
 

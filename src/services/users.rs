@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use entities::{credentials, users};
-use futures_util::{
-    FutureExt,
-    future::{LocalBoxFuture, ready},
-};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, OnConflict, Query};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition, OnConflict, Query};
 use serde_json::{Value, json};
 
 use super::{
@@ -23,11 +20,12 @@ use crate::{
     core::{
         BoxFuture, Record,
         access::AccessChange,
+        call::{Call, Method},
         event::Draft,
         identity::{Identity, KeyScope, Role, User},
     },
     error::{Error, Result},
-    store::{lane::Work, table::Table},
+    store::{Store, lane::Work, table::Table},
 };
 
 /// Characters of an email address at most.
@@ -115,14 +113,32 @@ impl Rules for Users {
         &'a self,
         change: Change,
         user: &'a Record,
-        _given: &'a Record,
+        given: &'a Record,
         work: &'a mut Work<'_>,
     ) -> LocalBoxFuture<'a, Result<()>> {
-        let permitted = match change {
-            Change::Removed => may_give(user, &work.by),
-            _ => Ok(()),
-        };
-        ready(permitted).boxed_local()
+        async move {
+            let role = |user| text(user, "role").and_then(Role::parse);
+            let stays_admin = match change {
+                Change::Removed => {
+                    may_give(user, &work.by)?;
+                    false
+                }
+                _ => role(given).is_none_or(|role| role >= Role::Admin),
+            };
+            if stays_admin || role(user) < Some(Role::Admin) || work.by == Identity::Owner {
+                return Ok(());
+            }
+            let admins = [Role::Admin, Role::Owner].map(Role::as_str);
+            let admins = Expr::col(users::Column::Role).is_in(admins);
+            match self.table.count(work.tx, admins.into_condition()).await? {
+                // Whoever comes first to a daemon without users looks after it.
+                0 | 1 => Err(Error::conflict(
+                    "This is the last admin; make somebody else one first",
+                )),
+                _ => Ok(()),
+            }
+        }
+        .boxed_local()
     }
 
     fn stored<'a>(
@@ -143,8 +159,17 @@ impl Rules for Users {
         .boxed_local()
     }
 
-    fn access(&self, change: Change, user: &Record, _by: &Identity) -> Vec<AccessChange> {
+    fn access(
+        &self,
+        change: Change,
+        user: &Record,
+        given: &Record,
+        _by: &Identity,
+    ) -> Vec<AccessChange> {
         let User { id, role, .. } = door::user(user);
+        if change == Change::Changed && !given.contains_key("role") {
+            return Vec::new();
+        }
         let role = match change {
             // One of this id may have been removed before.
             Change::Created | Change::Changed => Some(role),
@@ -256,6 +281,23 @@ fn needs_admin(by: &Identity) -> Error {
 /// Turns passwords into hashes before the call enters the write lane, and emails into lower case.
 pub struct HashPasswords(pub Arc<Door>);
 
+/// Refuses early who may not set a password: a hash takes long, and few are made at a time.
+async fn may_set_password(call: &Call, store: &Store) -> Result<()> {
+    let by = &call.caller.identity;
+    let is_own = by.user_id().is_some() && call.id.as_ref().and_then(Value::as_str) == by.user_id();
+    if by.role() >= Some(Role::Admin) || is_own {
+        return Ok(());
+    }
+    let users = Table::of::<users::Entity>("user_id");
+    let is_first = call.method == Method::Create
+        && users.count(&mut store.reader(), Condition::all()).await? == 0;
+    if is_first {
+        Ok(())
+    } else {
+        Err(needs_admin(by))
+    }
+}
+
 impl Hook for HashPasswords {
     fn run<'a>(
         &'a self,
@@ -263,21 +305,18 @@ impl Hook for HashPasswords {
         next: Next<'a>,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            if let Value::Object(user) = &mut context.call.data {
-                if let Some(email) = user.get_mut("email").and_then(|email| match email {
-                    Value::String(email) => Some(email),
-                    _ => None,
-                }) {
-                    *email = email.trim().to_lowercase();
+            let data = &mut context.call.data;
+            if let Some(Value::String(email)) = data.get_mut("email") {
+                *email = email.trim().to_lowercase();
+            }
+            match data.get("password").cloned() {
+                None => {}
+                Some(Value::String(password)) => {
+                    may_set_password(&context.call, context.store).await?;
+                    let hash = self.0.hash(password).await?;
+                    context.call.data["password"] = Value::String(hash);
                 }
-                match user.get("password").cloned() {
-                    None => {}
-                    Some(Value::String(password)) => {
-                        let hash = self.0.hash(password).await?;
-                        user.insert("password".to_owned(), Value::String(hash));
-                    }
-                    Some(_) => return Err(Error::bad_request("`password` must be a string")),
-                }
+                Some(_) => return Err(Error::bad_request("`password` must be a string")),
             }
             next.run(context).await
         })

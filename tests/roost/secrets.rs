@@ -59,7 +59,7 @@ async fn nothing_found_answered_published_or_streamed_holds_a_secret(database: F
     for path in daemon.app.services.paths() {
         seen.extend(ask_everything(&daemon, &rest, path, &user).await);
     }
-    // A changed password has ended what was given out before.
+    // What was given out before may be over: a changed password ends refresh tokens.
     secrets.extend(log_in(&rest, PASSWORDS[0]).await);
     rest.create("boards", &json!({"name": MARKER})).await;
     seen.extend(listeners.everything().await);

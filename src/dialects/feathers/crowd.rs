@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use serde_json::Number;
 use socketioxide::socket::Sid;
 
 use super::{login::SocketLogin, outbox::Outbox};
@@ -26,8 +27,17 @@ struct Index {
     boards: HashMap<Arc<str>, Sockets>,
     /// Those that never were on a board: they hear of all.
     anywhere: Sockets,
-    /// How many sockets show somebody's cursor on a board.
-    cursors: HashMap<(Arc<str>, Arc<str>), usize>,
+    /// Who shows a cursor on which board.
+    cursors: HashMap<(Arc<str>, Arc<str>), Shown>,
+}
+
+/// A user's cursors on a board.
+#[derive(Default)]
+struct Shown {
+    /// How many sockets show one.
+    sockets: usize,
+    /// When the newest of those that are gone moved last, by its client's clock.
+    gone: Option<Number>,
 }
 
 impl Crowd {
@@ -63,23 +73,33 @@ impl Crowd {
     /// A socket shows somebody's cursor on a board.
     pub(super) fn cursor_came(&self, board: &Arc<str>, user: &Arc<str>) {
         let key = (Arc::clone(board), Arc::clone(user));
-        *self.lock().cursors.entry(key).or_default() += 1;
+        self.lock().cursors.entry(key).or_default().sockets += 1;
     }
 
-    /// A socket does not show it any more; whether it was the last.
-    pub(super) fn cursor_went(&self, board: &Arc<str>, user: &Arc<str>) -> bool {
+    /// A socket, whose cursor moved last at `moved`, does not show it any more. If it was the last,
+    /// when the user's cursor moved last, by any of their clocks.
+    pub(super) fn cursor_went(
+        &self,
+        board: &Arc<str>,
+        user: &Arc<str>,
+        moved: &Number,
+    ) -> Option<Number> {
         let key = (Arc::clone(board), Arc::clone(user));
         let mut index = self.lock();
-        match index.cursors.get_mut(&key) {
-            Some(count) if *count > 1 => {
-                *count -= 1;
-                false
-            }
-            _ => {
-                index.cursors.remove(&key);
-                true
-            }
+        let mut shown = index.cursors.remove(&key).unwrap_or_default();
+        let is_newest = shown
+            .gone
+            .as_ref()
+            .is_none_or(|gone| gone.as_f64() < moved.as_f64());
+        if is_newest {
+            shown.gone = Some(moved.clone());
         }
+        if shown.sockets <= 1 {
+            return shown.gone;
+        }
+        shown.sockets -= 1;
+        index.cursors.insert(key, shown);
+        None
     }
 
     /// Whether any other socket watches what happens on a board.

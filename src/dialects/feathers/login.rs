@@ -113,14 +113,17 @@ impl SocketLogin {
     /// again, who hears everything.
     pub(super) fn end(&self, place: Seq) {
         let mut state = self.lock();
-        if !self.has_ended_in(&state) {
-            return;
+        if self.has_ended_in(&state) {
+            self.become_stranger(&mut state, place);
         }
+    }
+
+    fn become_stranger(&self, state: &mut State, place: Seq) {
         if self.server.app.services.door.is_open() {
-            self.hide(&mut state);
+            self.hide(state);
             state.login = None;
         } else {
-            self.stop(&mut state, place);
+            self.stop(state, place);
         }
     }
 
@@ -184,12 +187,6 @@ impl SocketLogin {
         self.with_socket(|socket| socket.leave_all());
     }
 
-    /// Whether it hears what happens on a board.
-    pub(super) fn may_hear(&self, board: &str) -> bool {
-        let state = self.lock();
-        state.hears && self.sees(&state, board)
-    }
-
     /// Whether a user is logged in.
     pub(super) fn is(&self, user: &str) -> bool {
         let state = self.lock();
@@ -213,8 +210,14 @@ impl SocketLogin {
         }
     }
 
-    /// Sends an event; whether there was no room for it, and the socket is out of its rooms.
-    pub(super) fn is_full_after(&self, name: &str, data: &RawValue) -> bool {
+    /// Sends what happens on a board, if whoever is there hears of it; whether there was no room for it,
+    /// and the socket is out of its rooms.
+    pub(super) fn is_full_after(&self, board: &str, name: &str, data: &RawValue) -> bool {
+        // Nobody logs out between the look and the sending.
+        let state = self.lock();
+        if !(state.hears && self.sees(&state, board)) {
+            return false;
+        }
         let Some(socket) = self.socket() else {
             return false;
         };
@@ -349,7 +352,7 @@ impl Login for SocketLogin {
 
     fn log_out(&self) {
         let hub = &self.server.app.store.story().hub;
-        hub.pause(|head| self.stop(&mut self.lock(), head));
+        hub.pause(|head| self.become_stranger(&mut self.lock(), head));
     }
 
     fn viewer(&self) -> &dyn Viewer {

@@ -193,7 +193,7 @@ impl Postman {
             return;
         };
         for login in sockets {
-            if login.may_hear(board) && login.is_full_after(name, &data) {
+            if login.is_full_after(board, name, &data) {
                 self.peers.cut_off(login.sid);
             }
         }

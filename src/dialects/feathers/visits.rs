@@ -248,15 +248,15 @@ impl SocketLogin {
 
     /// Tells that a cursor left, unless the same user has another there.
     fn cursor_left(&self, board: &Arc<str>, name: &Arc<str>, moved: &Number) {
-        if self.server.crowd.cursor_went(board, name) && self.server.crowd.watches(board, self.sid)
-        {
+        let newest = self.server.crowd.cursor_went(board, name, moved);
+        if let Some(moved) = newest.filter(|_| self.server.crowd.watches(board, self.sid)) {
             // Clients ignore what is older than what they know.
             let now = Number::from(self.now());
             let is_ahead = moved.as_f64() > now.as_f64();
             let cursor = Cursor {
                 from: self.sid,
                 place: None,
-                timestamp: if is_ahead { moved.clone() } else { now },
+                timestamp: if is_ahead { moved } else { now },
             };
             self.server.crowd.outbox.put(board, name, cursor);
         }

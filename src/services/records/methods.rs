@@ -15,6 +15,7 @@ use super::{
 use crate::{
     core::{
         BoxFuture, Record,
+        access::AccessChange,
         call::{Call, Method},
         event::Draft,
         identity::Identity,
@@ -57,6 +58,17 @@ pub(super) struct Write {
     query: Query,
     source: Cow<'static, str>,
     by: Identity,
+}
+
+/// What a write did, to be published.
+struct Done {
+    records: Vec<Record>,
+    /// Who hears of each.
+    scopes: Vec<Option<Scope>>,
+    /// What each changes in who may see what.
+    access: Vec<Vec<AccessChange>>,
+    /// The events that follow.
+    follow: Vec<Draft>,
 }
 
 impl Write {
@@ -202,7 +214,7 @@ impl Settings {
             item => vec![item],
         };
         let mut created = Vec::with_capacity(items.len());
-        let mut follow = Vec::new();
+        let (mut access, mut follow) = (Vec::new(), Vec::new());
         for item in items {
             let mut given = self.record(item)?;
             self.rules.create(&mut given, work).await?;
@@ -212,18 +224,24 @@ impl Settings {
                 .stored(Change::Created, &record, &given, work)
                 .await?;
             follow.extend(events);
+            let by = &write.by;
+            access.push(self.rules.access(Change::Created, &record, &given, by));
             created.push(record);
         }
-        let scopes = self.rules.scopes(work.tx, &created).await?;
-        self.answer(created, several, &write, scopes, follow, work)
-            .await
+        let done = Done {
+            scopes: self.rules.scopes(work.tx, &created).await?,
+            records: created,
+            access,
+            follow,
+        };
+        self.answer(done, several, &write, work).await
     }
 
     async fn change(&self, mut write: Write, work: &mut Work<'_>) -> Result<Value> {
         let current = self.current(&write, work).await?;
         let given = &self.record(write.data.take())?;
         let mut changed = Vec::with_capacity(current.len());
-        let mut follow = Vec::new();
+        let (mut access, mut follow) = (Vec::new(), Vec::new());
         for mut record in current {
             self.rules
                 .permit(Change::Changed, &record, given, work)
@@ -243,12 +261,17 @@ impl Settings {
                     .stored(Change::Changed, &record, given, work)
                     .await?,
             );
+            let by = &write.by;
+            access.push(self.rules.access(Change::Changed, &record, given, by));
             changed.push(record);
         }
-        let several = write.id.is_none();
-        let scopes = self.rules.scopes(work.tx, &changed).await?;
-        self.answer(changed, several, &write, scopes, follow, work)
-            .await
+        let done = Done {
+            scopes: self.rules.scopes(work.tx, &changed).await?,
+            records: changed,
+            access,
+            follow,
+        };
+        self.answer(done, write.id.is_none(), &write, work).await
     }
 
     async fn remove(&self, write: Write, work: &mut Work<'_>) -> Result<Value> {
@@ -272,11 +295,19 @@ impl Settings {
                     .await?,
             );
         }
-        let several = write.id.is_none();
+        let nothing = Record::new();
+        let access = |record| {
+            self.rules
+                .access(Change::Removed, record, &nothing, &write.by)
+        };
+        let done = Done {
+            access: current.iter().map(access).collect(),
+            records: current,
+            scopes,
+            follow,
+        };
         // Rendered before they are gone: what is not in their rows goes with them.
-        let answer = self
-            .answer(current, several, &write, scopes, follow, work)
-            .await?;
+        let answer = self.answer(done, write.id.is_none(), &write, work).await?;
         self.table.delete(work.tx, &ids).await?;
         Ok(answer)
     }
@@ -336,20 +367,17 @@ impl Settings {
     /// Publishes what was done to each record, then what follows from it, and answers with them.
     async fn answer(
         &self,
-        mut records: Vec<Record>,
+        done: Done,
         several: bool,
         write: &Write,
-        scopes: Vec<Option<Scope>>,
-        follow: Vec<Draft>,
         work: &mut Work<'_>,
     ) -> Result<Value> {
-        let change = match write.method {
-            Method::Create => Change::Created,
-            Method::Remove => Change::Removed,
-            _ => Change::Changed,
-        };
-        let access = |record| self.rules.access(change, record, &write.by);
-        let access: Vec<_> = records.iter().map(access).collect();
+        let Done {
+            mut records,
+            scopes,
+            access,
+            follow,
+        } = done;
         self.render(work.tx, &mut records).await?;
         let mut answer = Vec::with_capacity(records.len());
         for ((record, scope), access) in records.into_iter().zip(scopes).zip(access) {
