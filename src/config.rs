@@ -133,7 +133,7 @@ pub struct Config {
     #[arg(long, env = "STALL_SECS", default_value = "20", value_parser = seconds, global = true)]
     pub stall_secs: Duration,
 
-    /// Seconds between heartbeats on an idle MGX stream
+    /// Seconds between heartbeats on an idle MGX stream, and on an event stream if fewer than 15
     #[arg(long, env = "HEARTBEAT_SECS", default_value = "30", value_parser = seconds, global = true)]
     pub heartbeat_secs: Duration,
 

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use serde_json::{Value, json};
+
 use super::{
     BoxFuture,
     event::Event,
@@ -56,6 +58,14 @@ pub struct Reset {
     pub latest: Seq,
 }
 
+impl Reset {
+    /// What the listener is told, in stamps: `{reason, oldest, latest}`.
+    pub fn told(&self, log: &LogId) -> Value {
+        let (oldest, latest) = (log.stamp(self.oldest), log.stamp(self.latest));
+        json!({"reason": self.reason, "oldest": oldest, "latest": latest})
+    }
+}
+
 impl Story {
     /// Where a listener starts: a place in this log, or the reset that it must be told first.
     ///
@@ -78,13 +88,33 @@ impl Story {
         }
     }
 
+    /// As [`start`](Self::start), for who reads the log alone: also a reset if the place was pruned.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn place(&self, since: &Since) -> Result<std::result::Result<Seq, Reset>> {
+        let seq = match self.start(since).await? {
+            Ok(seq) => seq,
+            Err(reset) => return Ok(Err(reset)),
+        };
+        Ok(self.read(seq, 1).await?.map(|_| seq))
+    }
+
     /// Published events after a place, from the log; a [`Reset`] if some of them were pruned.
     ///
     /// # Errors
     /// If the log cannot be read.
     pub async fn page(&self, after: Seq) -> Result<std::result::Result<Vec<Arc<Event>>, Reset>> {
+        self.read(after, PAGE).await
+    }
+
+    async fn read(
+        &self,
+        after: Seq,
+        limit: usize,
+    ) -> Result<std::result::Result<Vec<Arc<Event>>, Reset>> {
         let head = self.hub.head();
-        let mut page = self.log.after(after, PAGE).await?;
+        let mut page = self.log.after(after, limit).await?;
         // What is committed and not published yet is the hub's to tell: nobody reads ahead of it.
         page.retain(|event| event.seq <= head);
         match page.first() {

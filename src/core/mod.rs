@@ -17,6 +17,7 @@ pub mod queue;
 pub mod scope;
 pub mod stamp;
 pub mod subscription;
+pub mod told;
 pub mod turn;
 pub mod viewer;
 

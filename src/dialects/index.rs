@@ -20,7 +20,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "version": env!("CARGO_PKG_VERSION"),
         "services": app.services.paths().collect::<Vec<_>>(),
         "protocols": {
-            "feathers": {"socketio": "/socket.io/", "rest": "/<service>"},
+            "feathers": {"socketio": "/socket.io/", "rest": "/<service>", "sse": "/sse/<service>"},
             "mgx": "/ws/stream",
             "sse": "/events",
             "metrics": "/metrics",

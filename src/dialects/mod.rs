@@ -5,6 +5,7 @@ mod guard;
 mod index;
 mod mgx;
 pub mod phoenix;
+mod query_string;
 mod sse;
 mod timers;
 mod visitor;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{any, get},
 };
 use percent_encoding::percent_decode_str;
 use tower_http::compression::{
@@ -51,7 +52,9 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
     let socket_io = feathers::SocketIo::new(app);
     let router = Router::new()
         .route("/", get(index::describe).fallback(feathers::rest))
-        .route("/events", get(sse::events).fallback(feathers::rest))
+        .route("/events", any(events))
+        .route("/sse", get(sse::of_all).fallback(feathers::rest))
+        .route("/sse/{*service}", get(sse::of_one).fallback(feathers::rest))
         .route("/metrics", get(index::metrics).fallback(feathers::rest))
         .route(
             "/auth/verify",
@@ -73,6 +76,14 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
             guard::guard,
         ));
     Dialects { router, socket_io }
+}
+
+/// The log: as a stream for who asks for one, else as a service.
+async fn events(app: State<Arc<App>>, request: Request) -> Response {
+    if sse::is_asked_for(&request) {
+        return sse::of_log(app, request).await;
+    }
+    feathers::rest(app, request).await
 }
 
 /// Refuses a path that is no text, wherever it leads.

@@ -11,6 +11,7 @@ pub mod boards;
 pub mod bulk;
 pub mod clones;
 pub mod door;
+pub mod events;
 pub mod genealogy;
 mod git;
 pub mod health;
@@ -43,6 +44,7 @@ use self::{
     board_sessions::BoardSessions,
     bulk::Bulk,
     clones::Clones,
+    events::Events,
     genealogy::{Branch, Genealogy},
     health::Health,
     refresh::Refresh,
@@ -71,6 +73,7 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
     let repos = services.add_records("repos", repos::service());
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
+    services.add("events", Events);
 
     services.add("messages/bulk", Bulk(messages));
     services.add("tasks/bulk", Bulk(tasks.clone()));

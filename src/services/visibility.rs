@@ -4,8 +4,13 @@
 
 use std::collections::HashMap;
 
-use entities::{board_members, board_sessions, private_boards};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
+use entities::{board_members, board_sessions, events, private_boards};
+use sea_orm::{
+    DbBackend,
+    sea_query::{
+        Alias, BinOper, Condition, Expr, ExprTrait, Func, LikeExpr, Query, SelectStatement,
+    },
+};
 
 use super::{links, rules::Scope, values::text};
 use crate::{
@@ -21,10 +26,12 @@ use crate::{
 
 /// The boards that somebody sees; `None` if all of them.
 pub fn boards(by: &Identity) -> Option<Condition> {
-    if sees_all(by) {
-        return None;
-    }
     let board = || Expr::col(board_sessions::Column::BoardId);
+    (!sees_all(by)).then(|| is_seen(board, by))
+}
+
+/// Whether a board is public or somebody is its member.
+fn is_seen(board: impl Fn() -> Expr, by: &Identity) -> Condition {
     let mut private = Query::select();
     private
         .column(private_boards::Column::BoardId)
@@ -37,7 +44,76 @@ pub fn boards(by: &Identity) -> Option<Condition> {
             .and_where(Expr::col(board_members::Column::UserId).eq(user));
         visible = visible.add(board().in_subquery(own));
     }
-    Some(visible)
+    visible
+}
+
+/// The events of the log that somebody is given: what [`Audience::admits`] says, in SQL.
+pub fn events(by: &Identity, backend: DbBackend) -> Condition {
+    let audience = || Expr::col(events::Column::Audience);
+    let like = |pattern| audience().like(LikeExpr::new(pattern));
+    let none = Condition::any().add(Expr::val(1).eq(0));
+    match by {
+        Identity::Nobody => return none,
+        Identity::Owner | Identity::System => {
+            let one = like("[%").not().and(audience().ne("\"nobody\""));
+            let one_of_several = [like("%{%"), like("%\"everyone\"%")];
+            return one_of_several
+                .into_iter()
+                .fold(Condition::any().add(one), Condition::add);
+        }
+        _ => {}
+    }
+    let within = |what: &'static str, fits: &dyn Fn(Expr) -> Condition| {
+        let (mut parts, part) = parts(what, backend);
+        Expr::exists(parts.cond_where(fits(part)).to_owned())
+    };
+    let is = |text: &str| {
+        let text = text.to_owned();
+        move |part: Expr| Condition::all().add(part.eq(text.as_str()))
+    };
+    let mut narrow = Condition::any().add(within("", &is("everyone")));
+    narrow = if sees_all(by) {
+        narrow.add(like("%{\"boards\":%"))
+    } else {
+        narrow.add(within(".boards", &|part| is_seen(|| part.clone(), by)))
+    };
+    if let Some(user) = by.user_id() {
+        narrow = narrow.add(within(".identities", &is(user)));
+    }
+    Condition::any().add(audience().eq("\"everyone\"")).add(
+        Condition::all()
+            .add(audience().ne("\"nobody\""))
+            .add(narrow),
+    )
+}
+
+/// The texts in an event's audience, or in one part of its audiences, as rows; and such a text.
+fn parts(what: &str, backend: DbBackend) -> (SelectStatement, Expr) {
+    let part = Alias::new("part");
+    let audience = Expr::col((events::Entity, events::Column::Audience));
+    let mut parts = Query::select();
+    parts.expr(Expr::val(1));
+    if backend == DbBackend::Postgres {
+        let path = if what.is_empty() {
+            "$[*]".to_owned()
+        } else {
+            format!("$[*]{what}[*]")
+        };
+        let query = Func::cust("jsonb_path_query")
+            .arg(audience.cast_as("jsonb"))
+            .arg(Expr::val(path).cast_as("jsonpath"));
+        parts.from_function(query, part.clone());
+        let text = Expr::col(part).binary(BinOper::Custom("#>>"), Expr::cust("'{}'"));
+        return (parts, text);
+    }
+    parts.from_function(Func::cust("json_tree").arg(audience), part.clone());
+    let path = || Expr::col((part.clone(), Alias::new("path")));
+    if what.is_empty() {
+        parts.and_where(path().eq("$"));
+    } else {
+        parts.and_where(path().like(LikeExpr::new(format!("%{what}"))));
+    }
+    (parts, Expr::col((part, Alias::new("atom"))))
 }
 
 /// What belongs to sessions that somebody sees; `None` if everything.

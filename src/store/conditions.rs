@@ -11,9 +11,16 @@ use super::{
     fields::Link,
 };
 use crate::{
-    core::Record,
+    core::{
+        Record,
+        scope::Topic,
+        stamp::{LogId, Seq, Since},
+    },
     error::{Error, Result},
 };
+
+/// Bytes of an id that is looked for at most.
+const LONGEST_ID: usize = 1_000;
 
 /// How many values an operand holds.
 pub(super) fn size(operand: &Value) -> usize {
@@ -129,6 +136,75 @@ pub(super) fn through(link: &Link, value: &Value) -> Result<Condition> {
         let mut any = Condition::any().add(linked(Some(ids)));
         if values.iter().any(Value::is_null) {
             any = any.add(linked(None).not());
+        }
+        Ok(if included { any } else { any.not() })
+    })
+}
+
+/// A place in a log and what a query says of it in stamps.
+pub(super) fn on_stamps(column: &Column, log: &LogId, value: &Value) -> Result<Condition> {
+    let place = |value: &Value| -> Result<Value> {
+        let stamp = match value {
+            Value::Null => return Ok(Value::Null),
+            Value::String(text) => Since::parse(text).ok(),
+            _ => None,
+        };
+        match stamp {
+            Some(Since::After(of, seq)) if of == *log => Ok(seq.0.into()),
+            Some(Since::After(..)) => Err(Error::bad_request(format!(
+                "`{}` is a stamp of another log; this one's are like {}",
+                column.name,
+                log.stamp(Seq(1))
+            ))),
+            _ => Err(Error::bad_request(format!(
+                "`{}` must be a stamp such as {}",
+                column.name,
+                log.stamp(Seq(1))
+            ))),
+        }
+    };
+    let places = |operand: &Value| match operand {
+        Value::Array(stamps) => stamps.iter().map(place).collect(),
+        stamp => place(stamp),
+    };
+    let Value::Object(operators) = value else {
+        return on_column(column, &place(value)?);
+    };
+    let operators = operators
+        .iter()
+        .map(|(operator, operand)| Ok((operator.clone(), places(operand)?)));
+    on_column(column, &Value::Object(operators.collect::<Result<_>>()?))
+}
+
+/// What is about one of these things, or not; null is about none of this kind.
+///
+/// Topics are a list of texts as JSON without spaces, so that what comes after `[` or `,` and a quote
+/// is where one of them begins: inside a text a quote has a backslash.
+pub(super) fn about(column: &Column, kind: &str, value: &Value) -> Result<Condition> {
+    let lists = |start: &str| {
+        let special = |c: char| matches!(c, '\\' | '%' | '_');
+        let escaped = |c: char| special(c).then_some('\\').into_iter().chain([c]);
+        let start: String = start.chars().flat_map(escaped).collect();
+        let like =
+            |pattern: String| Expr::col(column.iden()).like(LikeExpr::new(pattern).escape('\\'));
+        Condition::any()
+            .add(like(format!("[{start}%")))
+            .add(like(format!("%,{start}%")))
+    };
+    membership(value, |included, values| {
+        let mut any = Condition::any();
+        for value in values {
+            any = any.add(match value {
+                Value::Null => lists(&format!("\"{kind}:")).not(),
+                Value::String(id) if id.len() <= LONGEST_ID && !id.contains('\0') => {
+                    lists(&Value::from(Topic::new(kind, id).to_string()).to_string())
+                }
+                _ => return Err(Error::bad_request(format!("`{kind}` must be an id"))),
+            });
+        }
+        // Nothing is one of no things.
+        if values.is_empty() {
+            any = any.add(Expr::val(1).eq(0));
         }
         Ok(if included { any } else { any.not() })
     })

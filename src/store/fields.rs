@@ -2,7 +2,10 @@
 //! (`genealogy.parent_session_id`), and what is linked through another table.
 
 use super::columns::{Column, Kind};
-use crate::error::{Error, Result};
+use crate::{
+    core::stamp::LogId,
+    error::{Error, Result},
+};
 
 /// Names in a dotted path at most, the column's among them, and numbers among them.
 const DEEPEST: usize = 8;
@@ -15,6 +18,10 @@ pub struct Fields {
     /// Other names, and the columns that they mean.
     aliases: Vec<(&'static str, Column)>,
     links: Vec<Link>,
+    /// The column of places in a log, which queries name by stamps.
+    stamps: Option<(&'static str, LogId)>,
+    /// The column that lists topics, and their kinds, which queries name.
+    topics: Option<(Column, &'static [&'static str])>,
 }
 
 /// What a record is linked to through another table: `board_id` of sessions.
@@ -36,6 +43,10 @@ pub(super) enum Target<'a> {
     Inside(&'a Column, Vec<&'a str>),
     /// Through another table.
     Link(&'a Link),
+    /// A place in this log.
+    Stamp(&'a Column, &'a LogId),
+    /// The topics of a kind, in this column.
+    Topic(&'a Column, &'a str),
 }
 
 impl Fields {
@@ -45,6 +56,8 @@ impl Fields {
             columns,
             aliases: Vec::new(),
             links: Vec::new(),
+            stamps: None,
+            topics: None,
         }
     }
 
@@ -68,6 +81,16 @@ impl Fields {
         self.links.push(link);
     }
 
+    /// Has queries name places in a log by stamps.
+    pub(super) fn stamps(&mut self, name: &'static str, log: LogId) {
+        self.stamps = Some((name, log));
+    }
+
+    /// Lets queries name topics by their kinds.
+    pub(super) fn topics(&mut self, column: Column, kinds: &'static [&'static str]) {
+        self.topics = Some((column, kinds));
+    }
+
     /// The column of a name.
     ///
     /// # Errors
@@ -89,6 +112,16 @@ impl Fields {
     pub(super) fn target<'a>(&'a self, name: &'a str) -> Result<Target<'a>> {
         if let Some(link) = self.links.iter().find(|link| link.name == name) {
             return Ok(Target::Link(link));
+        }
+        if let Some((stamped, log)) = &self.stamps
+            && *stamped == name
+        {
+            return Ok(Target::Stamp(self.column(name)?, log));
+        }
+        if let Some((column, kinds)) = &self.topics
+            && kinds.contains(&name)
+        {
+            return Ok(Target::Topic(column, name));
         }
         let Some((head, rest)) = name.split_once('.') else {
             return self.column(name).map(Target::Column);

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// About how many bytes of events are read at once.
-const PAGE_BYTES: i64 = 4 << 20;
+pub(super) const PAGE_BYTES: i64 = 4 << 20;
 
 /// Rows in one of PostgreSQL's statements.
 const ROWS: usize = 500;
@@ -127,27 +127,40 @@ pub(super) async fn fitting(
     limit: usize,
     bytes: i64,
 ) -> Result<u64> {
-    let length = Func::cust("octet_length").arg(Expr::col(events::Column::Data));
     let mut select = Query::select();
     select
-        .expr(Expr::expr(length).cast_as("bigint"))
+        .expr(data_size())
         .from(events::Entity)
         .and_where(Expr::col(events::Column::Seq).gt(after.0))
         .order_by(events::Column::Seq, Order::Asc)
         .limit(limit as u64);
-    let size = Column {
-        name: "size",
-        kind: Kind::Integer,
-        nullable: false,
-    };
-    let rows = db.select(&select, std::slice::from_ref(&size)).await?;
+    let rows = db.select(&select, &[SIZE]).await?;
+    Ok(how_many_fit(&rows, bytes) as u64)
+}
+
+/// How many bytes an event's row holds, as [`data_size`] reads it.
+pub(super) const SIZE: Column = Column {
+    name: "size",
+    kind: Kind::Integer,
+    nullable: false,
+};
+
+/// About how many bytes an event's row holds.
+pub(super) fn data_size() -> Expr {
+    let length = Func::cust("octet_length").arg(Expr::col(events::Column::Data));
+    Expr::expr(length).cast_as("bigint")
+}
+
+/// How many of these rows, each with its [`SIZE`], are dealt with at once: one at least, and
+/// about so many bytes.
+pub(super) fn how_many_fit(rows: &[Record], bytes: i64) -> usize {
     let mut budget = bytes;
     let fits = rows.iter().take_while(|row| {
         let fits = budget > 0;
-        budget -= row.get("size").and_then(Value::as_i64).unwrap_or(0);
+        budget -= row.get(SIZE.name).and_then(Value::as_i64).unwrap_or(0);
         fits
     });
-    Ok(fits.count() as u64)
+    fits.count()
 }
 
 /// The log's first event and its time; `None` if the log is empty.
@@ -310,7 +323,9 @@ fn views_from_text(audience: &str, data: String) -> serde_json::Result<Vec<View>
         }]);
     }
     let audiences: Vec<Audience> = serde_json::from_str(audience)?;
-    let data: Vec<Box<RawValue>> = serde_json::from_str(&data)?;
+    let data: Option<Vec<Box<RawValue>>> = serde_json::from_str(&data)?;
+    // Not read.
+    let data = data.unwrap_or_else(|| vec![RawValue::NULL.to_owned(); audiences.len()]);
     Ok(audiences
         .into_iter()
         .zip(data)
@@ -321,7 +336,8 @@ fn views_from_text(audience: &str, data: String) -> serde_json::Result<Vec<View>
         .collect())
 }
 
-fn event(mut row: Record) -> Result<Event> {
+/// Reads a row; where its data is null, it was not asked for.
+pub(super) fn event(mut row: Record) -> Result<Event> {
     let seq = Seq(row.get("seq").and_then(Value::as_i64).unwrap_or_default());
     let mut text = |name: &str| match row.remove(name) {
         Some(Value::String(text)) => Some(text),

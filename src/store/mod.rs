@@ -10,6 +10,7 @@ pub mod connect;
 mod database;
 pub mod engine;
 pub mod fields;
+pub mod history;
 pub mod lane;
 pub mod log;
 pub mod numbering;

@@ -91,6 +91,11 @@ impl Query {
     /// Adds the order to a select: null first ascending, last descending, on both databases.
     pub fn order(&self, select: &mut SelectStatement) {
         for (column, order) in &self.sort {
+            // PostgreSQL's indexes have null last, and would not be used.
+            if !column.nullable {
+                select.order_by(column.iden(), order.clone());
+                continue;
+            }
             let nulls = if *order == Order::Asc {
                 NullOrdering::First
             } else {
@@ -211,9 +216,15 @@ impl Reader<'_> {
 
     fn property(&self, name: &str, value: &Value) -> Result<Condition> {
         let target = self.fields.target(name)?;
-        let (conditions, values) = match value {
-            Value::Object(operators) => (operators.len(), operators.values().map(size).sum()),
-            _ => (1, 1),
+        let values = match value {
+            Value::Object(operators) => operators.values().map(size).sum(),
+            _ => 1,
+        };
+        let conditions = match (&target, value) {
+            // Each is looked for by itself.
+            (Target::Topic(..), _) => values,
+            (_, Value::Object(operators)) => operators.len(),
+            _ => 1,
         };
         spend(&self.conditions, conditions, "conditions", CONDITIONS)?;
         spend(&self.values, values, "values", VALUES)?;
@@ -221,6 +232,8 @@ impl Reader<'_> {
             Target::Column(column) => conditions::on_column(column, value),
             Target::Inside(column, path) => conditions::inside(column, &path, value, self.backend),
             Target::Link(link) => conditions::through(link, value),
+            Target::Stamp(column, log) => conditions::on_stamps(column, log, value),
+            Target::Topic(column, kind) => conditions::about(column, kind, value),
         }
     }
 }

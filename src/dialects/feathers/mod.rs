@@ -11,7 +11,6 @@ mod events;
 mod login;
 mod outbox;
 mod peers;
-mod query_string;
 mod refusals;
 mod request;
 mod rest;

@@ -15,8 +15,11 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
-    super::visitor::{self, Visitor},
-    attachments, query_string,
+    super::{
+        query_string,
+        visitor::{self, Visitor},
+    },
+    attachments,
 };
 use crate::{
     App,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::json;
 use socketioxide::SendError;
 
 use super::{
@@ -187,8 +186,7 @@ impl Client<'_> {
 
     /// Tells a client that it must read its records anew; returns the place after which events follow.
     async fn tell(&self, reset: &Reset) -> Seq {
-        let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));
-        let text = json!({"reason": reset.reason, "oldest": oldest, "latest": latest});
+        let text = reset.told(&self.log);
         when_there_is_room(self.socket, || self.socket.emit("reset", &text)).await;
         self.hearing.reached(reset.latest);
         reset.latest
