@@ -87,7 +87,7 @@ impl Fields {
     }
 
     /// Lets queries name topics by their kinds.
-    pub(super) fn topics(&mut self, column: Column, kinds: &'static [&'static str]) {
+    pub(super) const fn topics(&mut self, column: Column, kinds: &'static [&'static str]) {
         self.topics = Some((column, kinds));
     }
 

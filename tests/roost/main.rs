@@ -11,6 +11,7 @@ mod durability;
 mod guards;
 mod hand_over;
 mod lifecycle;
+mod log_service;
 mod own_services;
 mod phoenix;
 #[path = "../../examples/conformance/phoenix_app.rs"]
