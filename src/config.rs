@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
-use self::commands::{KeyCommand, UserCommand};
+use self::commands::{Backup, KeyCommand, Restore, UserCommand};
 
 /// One realtime daemon for agent workspaces.
 #[derive(Clone, Debug, Parser)]
@@ -33,6 +33,15 @@ pub enum Command {
     /// Look after API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Copy the SQLite database to a file, as it is at one moment; the daemon may run
+    ///
+    /// The data folder (clones, worktrees, the secret that signs tokens) is not in it. PostgreSQL has
+    /// `pg_dump`.
+    Backup(Backup),
+    /// Put a backup in the place of the SQLite database, and give the log another id; no daemon may run
+    ///
+    /// Clients that come back with stamps are told to read their records anew.
+    Restore(Restore),
 }
 
 /// How the daemon runs.
@@ -73,7 +82,7 @@ pub struct Config {
     pub jwt_secret: Option<SecretString>,
 
     /// Seconds that a login is good
-    #[arg(long, env = "TOKEN_SECS", default_value = "86400", value_parser = seconds, global = true)]
+    #[arg(long, env = "TOKEN_SECS", default_value = "86400", value_parser = whole_seconds, global = true)]
     pub token_secs: Duration,
 
     /// `everybody`: connections hear all that they may see; `board`: once on a board, they hear of their boards only
@@ -233,6 +242,15 @@ fn events(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "must be 0 or at least 1000".to_owned())
 }
 
+/// Tokens say when they end in whole seconds: less than one would be none.
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time < Duration::from_secs(1) {
+        return Err("must be 1 or more".to_owned());
+    }
+    Ok(time)
+}
+
 impl Config {
     /// Pairs of host and port to listen on.
     ///
@@ -348,6 +366,18 @@ mod tests {
             [("localhost".to_owned(), 4000)]
         );
         assert!(addresses(&["--listen", "4000"]).is_err());
+    }
+
+    #[test]
+    fn a_login_is_good_for_a_second_at_least() {
+        let parse = |secs| Cli::try_parse_from(["roost", "--token-secs", secs]);
+        for bad in ["0", "0.5", "0.999", "-1", "soon"] {
+            let arguments = format!("--token-secs={bad}");
+            assert!(Cli::try_parse_from(["roost", &arguments]).is_err(), "{bad}");
+        }
+        for (good, millis) in [("1", 1_000), ("1.5", 1_500)] {
+            assert_eq!(parse(good).unwrap().config.token_secs.as_millis(), millis);
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! The commands beside `serve`. They call services: the running daemon's, or, if nobody uses the
-//! database, their own over it.
+//! The commands beside `serve`. Those for users and keys call services: the running daemon's, or, if
+//! nobody uses the database, their own over it. The others copy the database itself.
 
+mod copies;
 mod output;
 mod password;
+mod postgres;
 mod way;
+
+pub use copies::{backup, restore};
 
 use serde_json::{Value, json};
 

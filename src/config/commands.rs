@@ -1,4 +1,7 @@
-//! The commands beside `serve`: they look after users and keys, in the running daemon if there is one.
+//! The commands beside `serve`: they look after users and keys, in the running daemon if there is one,
+//! and copy the database.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use secrecy::SecretString;
@@ -92,6 +95,37 @@ pub struct RevokeKeys {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the type says what it is")]
     pub reach: Reach,
+}
+
+/// A copy of the database that is to be made.
+#[derive(Clone, Debug, Args)]
+pub struct Backup {
+    /// The file to write
+    pub file: PathBuf,
+
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the database is to be again.
+#[derive(Clone, Debug, Args)]
+pub struct Restore {
+    /// What `roost backup` wrote; without it, the database is taken as restored by other means (a copied
+    /// file, `pg_restore`), and its log is only given another id
+    pub file: Option<PathBuf>,
+
+    /// Replace the database if it is there; the old one is kept beside it
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where the daemon is, and who calls.

@@ -19,6 +19,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// The end of the lock file's name.
+pub(super) const LOCK: &str = ".lock";
+
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 
@@ -54,31 +57,82 @@ pub fn folder(url: &str) -> PathBuf {
     folder.unwrap_or_default()
 }
 
+/// The name by which PostgreSQL knows a daemon's lane.
+pub(super) const LANE: &str = "roost";
+
+/// The file's name with something behind it: `roost.db` and `-wal` are `roost.db-wal`.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
 /// Makes sure that the file is there and takes it for this process; its real path.
 ///
 /// # Errors
 /// If another process has it, or it cannot be used.
 pub(super) fn lock(path: &Path) -> Result<(PathBuf, File)> {
-    let unusable = |error: std::io::Error| {
-        Error::unavailable(format!("{} cannot be used: {error}", path.display())).caused_by(error)
-    };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(unusable)?;
-    }
-    let open = |path: &Path| File::options().create(true).append(true).open(path);
-    drop(open(path).map_err(unusable)?);
+    let failed = |error| unusable(path, error);
+    make_folder(path)?;
+    drop(append(path).map_err(failed)?);
     // One lock, whatever links lead to the file.
-    let path = path.canonicalize().map_err(unusable)?;
-    let mut name = path.clone().into_os_string();
-    name.push(".lock");
-    let file = open(Path::new(&name)).map_err(unusable)?;
+    let path = path.canonicalize().map_err(failed)?;
+    let lock = take(&path)?;
+    Ok((path, lock))
+}
+
+/// Makes sure that the folder of a file is there.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn make_folder(of: &Path) -> Result<()> {
+    let folder = of.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder.map_err(|error| unusable(of, error))
+}
+
+/// Takes a file, by its real path, for this process; it need not be there.
+///
+/// # Errors
+/// If another process has it.
+pub(super) fn take(path: &Path) -> Result<File> {
+    let failed = |error| unusable(path, error);
+    let file = append(&beside(path, LOCK)).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok((path, file)),
+        Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
             "Another roost is using {}; stop it, or give this one its own DATABASE_URL",
             path.display()
         ))),
-        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn append(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).append(true).open(path)
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be used: {error}", path.display())).caused_by(error)
+}
+
+/// Sees to it that no daemon uses a file as its database for as long as what is returned lives; `None`
+/// if no daemon ever did.
+///
+/// # Errors
+/// If a daemon uses it, or nobody can say.
+pub(super) fn keep_unused(path: &Path) -> Result<Option<File>> {
+    let file = match File::open(beside(path, LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(path, error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "A roost is using {} as its database",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unusable(path, error)),
     }
 }
 
@@ -114,7 +168,8 @@ pub(super) async fn postgres_readers(url: &str) -> Result<DatabaseConnection> {
 /// The lane's connection to a PostgreSQL server: its own, so that no reader can hold it up.
 pub(super) async fn postgres_lane(url: &str) -> Result<DatabaseConnection> {
     let mut options = options(url, 1);
-    options.map_sqlx_postgres_opts(|postgres| postgres.options(LANE_TIMEOUTS));
+    options
+        .map_sqlx_postgres_opts(|postgres| postgres.options(LANE_TIMEOUTS).application_name(LANE));
     connect(options).await
 }
 

@@ -38,6 +38,9 @@ static ROW: Spelled = Spelled::new();
 /// The update of the newest event's place.
 static HEAD: Spelled = Spelled::new();
 
+/// Asks which log this is, and for its newest event.
+pub(super) const ASK_HEAD: &str = "SELECT log_id, seq FROM log_head";
+
 /// Writes events and moves the head.
 pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<()> {
     let Some(last) = events.last() else {
@@ -75,8 +78,7 @@ pub async fn append(tx: &mut dyn Transaction, events: &[Arc<Event>]) -> Result<(
 
 /// Takes the head for this transaction, so that commit order is `seq` order with any number of nodes.
 pub async fn lock_head(tx: &mut dyn Transaction) -> Result<Seq> {
-    let statement =
-        Statement::from_string(tx.backend(), "SELECT log_id, seq FROM log_head FOR UPDATE");
+    let statement = Statement::from_string(tx.backend(), format!("{ASK_HEAD} FOR UPDATE"));
     let rows = tx.query(statement, &head_columns()).await?;
     Ok(read_head(&rows)?.1)
 }
@@ -97,7 +99,7 @@ pub fn new_id(clock: &SharedClock) -> String {
 
 /// Which log this is, and its newest event.
 pub async fn head(db: &mut dyn Reader) -> Result<(LogId, Seq)> {
-    let statement = Statement::from_string(db.backend(), "SELECT log_id, seq FROM log_head");
+    let statement = Statement::from_string(db.backend(), ASK_HEAD);
     let rows = db.query(statement, &head_columns()).await?;
     read_head(&rows)
 }

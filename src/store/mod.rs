@@ -3,6 +3,7 @@
 //! Knows tables and Feathers queries; knows neither services nor frames.
 
 mod access;
+pub mod backup;
 pub mod checkpoint;
 pub mod columns;
 mod conditions;
@@ -17,10 +18,13 @@ pub mod numbering;
 pub mod pool;
 pub mod postgres;
 pub mod query;
+pub mod renewal;
+pub mod restore;
 pub mod retention;
 pub mod sqlite;
 pub mod table;
 pub mod transaction;
+mod whole;
 
 pub use connect::Store;
 pub use database::{folder, sqlite_path};

@@ -150,7 +150,7 @@ impl Transaction for Sqlite {
 }
 
 /// Which file is at a path: its device and its number there.
-fn identify(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn identify(path: &Path) -> Option<(u64, u64)> {
     let file = std::fs::metadata(path).ok()?;
     Some((file.dev(), file.ino()))
 }

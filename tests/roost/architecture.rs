@@ -31,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "config",
             "core",
             "error",
+            "serve",
             "services",
             "store",
             "App",
