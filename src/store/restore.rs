@@ -122,12 +122,26 @@ impl Restore {
         let failed = |error| unreadable(name, error);
         let copy = open(&file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
         inspect(&copy, name)?;
+        self.check_end(&copy)?;
         check(&copy, CHECK, name)?;
         let stamp = renew(&copy, name, clock)?;
         make_one_file(&copy).map_err(failed)?;
         copy.close().map_err(|(_, error)| failed(error))?;
         sync(&file).map_err(full)?;
         Ok(stamp)
+    }
+
+    /// Refuses a backup that ends within a page: SQLite reads the rest as zeros, and may not notice.
+    fn check_end(&self, copy: &Connection) -> Result<()> {
+        let name = &self.backup;
+        let page = copy.query_row("PRAGMA page_size", [], |row| row.get(0));
+        let page: u32 = page.map_err(|error| unreadable(name, error))?;
+        let length = fs::metadata(name).map_err(|error| unreadable(name, error))?;
+        if length.len().is_multiple_of(page.into()) || beside(name, PARTS[0]).exists() {
+            return Ok(());
+        }
+        let text = format!("{} is damaged: its end is missing", name.display());
+        Err(Error::bad_request(text))
     }
 
     /// Puts the finished copy in its place, all at once, and keeps what was there.
@@ -292,9 +306,7 @@ mod tests {
 
     /// Replaces a killed daemon's database, whose write-ahead log says 7, by one that says 3; what a kill
     /// at each step leaves, and the folder at the end.
-    async fn replace_at_each_step(
-        spoil: impl Fn(&Path),
-    ) -> (Vec<Result<i64>>, TempDir, TempDir) {
+    async fn replace_at_each_step(spoil: impl Fn(&Path)) -> (Vec<Result<i64>>, TempDir, TempDir) {
         let (made, folder, killed) = (
             tempfile::tempdir().unwrap(),
             tempfile::tempdir().unwrap(),

@@ -4,6 +4,7 @@
 
 mod agor;
 mod architecture;
+mod backup;
 mod boards;
 mod calls;
 mod command_line;
