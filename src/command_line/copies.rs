@@ -32,11 +32,12 @@ pub async fn backup(command: Backup, config: Config) -> Outcome {
     let Some(source) = source else {
         return Err(postgres::dump(url, &command.file));
     };
+    let enough = listen()?;
     let backup = backup::Backup::begin(&source, &command.file, command.force);
     let backup = backup.map_err(|error| error.to_string())?;
     let workshop = backup.workshop().to_owned();
     let copy = move || backup.copy().map(|written| (backup, written));
-    let (backup, written) = interruptible(&workshop, copy).await?;
+    let (backup, written) = interruptible(enough, &workshop, copy).await?;
     backup.publish().map_err(|error| error.to_string())?;
     let backup::Written { path, bytes, stamp } = written;
     if command.json {
@@ -69,12 +70,13 @@ pub async fn restore(command: Restore, config: Config) -> Outcome {
     let Some(target) = target else {
         return Err(postgres::restore(url, file));
     };
+    let enough = listen()?;
     let restore = restore::Restore::begin(&target, file, command.force);
     let restore = restore.map_err(|error| error.to_string())?;
     let workshop = restore.workshop().to_owned();
     let copying = Arc::clone(&clock);
     let copy = move || restore.copy(&copying).map(|stamp| (restore, stamp));
-    let (restore, stamp) = interruptible(&workshop, copy).await?;
+    let (restore, stamp) = interruptible(enough, &workshop, copy).await?;
     let published = restore.publish(&clock);
     let (path, kept) = published.map_err(|error| error.to_string())?;
     if command.json {
@@ -89,14 +91,20 @@ pub async fn restore(command: Restore, config: Config) -> Outcome {
     ))
 }
 
+/// Listens for the signals that end a command; from now on they do not end the process by themselves, so that
+/// what is not finished can be cleared away.
+fn listen() -> Outcome<impl Future<Output = ()>> {
+    signalled().map_err(|error| format!("signals cannot be received: {error}"))
+}
+
 /// Does long work until it is done or the user has enough; then the folder with what is not finished goes,
 /// and the work with the process.
 async fn interruptible<T: Send + 'static>(
+    enough: impl Future<Output = ()>,
     folder: &Path,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Outcome<T> {
-    let signal = signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
-    let mut signal = pin!(signal);
+    let enough = pin!(enough);
     let (tell, done) = oneshot::channel();
     // Nobody receives if the user had enough.
     let work = move || drop(tell.send(work()));
@@ -108,7 +116,7 @@ async fn interruptible<T: Send + 'static>(
             let done = done.map_err(|_| "the copying failed unexpectedly".to_owned())?;
             done.map_err(|error| error.to_string())
         }
-        () = &mut signal => {
+        () = enough => {
             drop(fs::remove_dir_all(folder));
             Err("interrupted; nothing was changed".to_owned())
         }
