@@ -81,7 +81,7 @@ pub struct Config {
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, global = true)]
     pub jwt_secret: Option<SecretString>,
 
-    /// Seconds that a login is good
+    /// Seconds that a login is good, 1 or more
     #[arg(long, env = "TOKEN_SECS", default_value = "86400", value_parser = whole_seconds, global = true)]
     pub token_secs: Duration,
 

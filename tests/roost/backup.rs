@@ -216,54 +216,58 @@ fn backed_up() -> Fresh {
     database
 }
 
+/// Where the backup is cut off.
+const LENGTHS: [usize; 7] = [1, 99, 100, 4_095, 4_096, 5_000, 40_960];
+
+/// Makes files in the folder that are no whole backup, from one that is.
+fn make_bad_ones(folder: &Path) {
+    let whole = fs::read(folder.join("copy.db")).expect("the backup");
+    let make = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("a file");
+    let text = "Dear diary, this is no database, whatever its name may say.";
+    make("text", text.as_bytes());
+    make("empty", b"");
+    let mut damaged = whole.clone();
+    // Trees whose roots nobody can read.
+    damaged[4_096..16_384].fill(0xA5);
+    make("damaged", &damaged);
+    for length in LENGTHS {
+        make(&format!("cut-{length}"), &whole[..length]);
+    }
+    make("cut-page", &whole[..whole.len() - 4_096]);
+    make("cut-byte", &whole[..whole.len() - 1]);
+    make("newer", &whole);
+    for (name, sql) in [
+        ("foreign", "CREATE TABLE log_head (x)"),
+        (
+            "newer",
+            "INSERT INTO seaql_migrations VALUES ('m9999_later', 0)",
+        ),
+        (
+            "headless",
+            "CREATE TABLE log_head (log_id, seq); CREATE TABLE seaql_migrations (version)",
+        ),
+    ] {
+        let database = Connection::open(folder.join(name)).expect("a database");
+        database.execute_batch(sql).expect("a change");
+    }
+    fs::create_dir(folder.join("folder")).expect("a folder");
+    symlink("roost.db", folder.join("link")).expect("a link");
+}
+
 #[test]
 fn a_restore_takes_whole_databases_only() {
     let database = backed_up();
     let folder = database.folder.path();
-    let whole = fs::read(folder.join("copy.db")).expect("the backup");
-    let make = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("a file");
-    make(
-        "text",
-        b"Dear diary, this is no database, whatever its name may say.",
-    );
-    make("empty", b"");
-    let mut damaged = whole.clone();
-    // The pages after the first are trees whose roots nobody can read.
-    damaged[4_096..16_384].fill(0xA5);
-    make("damaged", &damaged);
-    let lengths = [
-        1,
-        99,
-        100,
-        4_095,
-        4_096,
-        5_000,
-        40_960,
-        whole.len() - 4_096,
-        whole.len() - 1,
-    ];
-    for length in lengths {
-        make(&format!("cut-{length}"), &whole[..length]);
-    }
-    let foreign = Connection::open(folder.join("foreign")).expect("a database");
-    foreign
-        .execute_batch("CREATE TABLE log_head (x)")
-        .expect("a table");
-    drop(foreign);
-    make("newer", &whole);
-    let newer = Connection::open(folder.join("newer")).expect("a database");
-    let later = "INSERT INTO seaql_migrations VALUES ('m9999_later', 0)";
-    newer.execute_batch(later).expect("a migration");
-    drop(newer);
-    fs::create_dir(folder.join("folder")).expect("a folder");
-    symlink("roost.db", folder.join("link")).expect("a link");
-
-    let cut = lengths.map(|length| (format!("cut-{length}"), ""));
+    make_bad_ones(folder);
+    let cut = LENGTHS.map(|length| (format!("cut-{length}"), ""));
     let cases = [
+        ("cut-page", "malformed"),
+        ("cut-byte", "its end is missing"),
         ("text", "is not a database"),
         ("empty", "is no roost database"),
         ("damaged", "damaged"),
         ("foreign", "is no roost database"),
+        ("headless", "is no roost database"),
         (
             "newer",
             "was written by a newer roost (its schema has m9999_later)",
@@ -275,24 +279,21 @@ fn a_restore_takes_whole_databases_only() {
         ("/dev/zero", "is no file"),
     ];
     let cases = cases.map(|(name, words)| (name.to_owned(), words));
-    for (name, words) in cases.into_iter().chain(cut) {
-        let before = (
+    let state = || {
+        (
             listing(folder),
-            fs::read(folder.join("roost.db")).expect("it"),
-        );
+            fs::read(folder.join("roost.db")).expect("the database"),
+        )
+    };
+    for (name, words) in cases.into_iter().chain(cut) {
+        let before = state();
         let refused = run(&database, &format!("restore {name} --force"));
         let said = refused.complaint();
-        assert!(
-            said.contains(words) && said.lines().count() == 1,
-            "{name}: {said}"
-        );
-        let after = (
-            listing(folder),
-            fs::read(folder.join("roost.db")).expect("it"),
-        );
-        assert!(before == after, "nothing is changed by {name}");
+        let is_sentence = said.contains(words) && said.lines().count() == 1;
+        assert!(is_sentence, "{name}: {said}");
+        assert!(state() == before, "nothing is changed by {name}");
     }
-    for name in ["text", "empty", "damaged", "foreign", "newer"] {
+    for name in ["text", "empty", "damaged", "foreign", "headless", "newer"] {
         let refused = run(&beside(&database, name), "backup of-it");
         let said = refused.complaint();
         assert!(said.lines().count() == 1 && said.contains(name), "{said}");
