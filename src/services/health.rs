@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-/// Answers `find` with `{status, timestamp, version, database}`; `timestamp` in milliseconds.
+/// Answers `find` with `{status, timestamp, version, database, seq}`; `timestamp` in milliseconds.
 pub struct Health;
 
 impl Service for Health {
@@ -23,13 +23,15 @@ impl Service for Health {
     fn call<'a>(&'a self, _call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(async move {
             // A daemon whose database is gone is not well.
-            let (_, head) = crate::store::log::head(&mut store.reader()).await?;
+            crate::store::log::head(&mut store.reader()).await?;
+            let story = store.story();
             Ok(json!({
                 "status": "ok",
                 "timestamp": store.clock().now().millis(),
                 "version": env!("CARGO_PKG_VERSION"),
                 "database": store.kind(),
-                "seq": store.story().log.id().stamp(head),
+                // Whoever listened before this answer was given everything up to here; the log may be ahead.
+                "seq": story.log.id().stamp(story.hub.head()),
             })
             .into())
         })

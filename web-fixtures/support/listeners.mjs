@@ -92,6 +92,20 @@ export function connectFeathers(url) {
   return { app: feathers().configure(feathers.socketio(socket)), socket };
 }
 
+/**
+ * Hears what the services of a Feathers client tell.
+ *
+ * @param {any} app
+ * @param {(event: string, ...args: any[]) => void} hear
+ */
+export function hearServices(app, hear) {
+  for (const service of SERVICES) {
+    for (const event of EVENTS) {
+      app.service(service).on(event, (...args) => hear(`${service} ${event}`, ...args));
+    }
+  }
+}
+
 /** @type {Way} */
 export const feathersClient = {
   name: "@feathersjs/client over websocket",
@@ -99,13 +113,9 @@ export const feathersClient = {
   async open(url) {
     const { app, socket } = connectFeathers(url);
     const listener = new Listener();
-    for (const service of SERVICES) {
-      for (const event of EVENTS) {
-        app.service(service).on(event, (record, ...more) => {
-          listener.hear({ event: `${service} ${event}`, record, ...(more.length && { more }) });
-        });
-      }
-    }
+    hearServices(app, (event, record, ...more) => {
+      listener.hear({ event, record, ...(more.length && { more }) });
+    });
     return connected(listener, socket);
   },
 };

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use socketioxide::socket::Sid;
 
 use super::{
+    peers::Peers,
     resume::{Wishes, resume},
     rooms::{Socket, is_full},
     sockets::Server,
@@ -311,6 +312,11 @@ impl Hearing {
         if let Some(mut state) = self.state() {
             self.reach(place, &mut state);
         }
+    }
+
+    /// Where the connection behind the socket is known.
+    pub(super) fn peers(&self) -> &Peers {
+        &self.login.server.peers
     }
 
     /// Puts a client that has everything by now into its rooms.

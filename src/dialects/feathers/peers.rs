@@ -171,10 +171,16 @@ impl Peers {
         peer.unsent <= budget
     }
 
-    /// Ends a socket that fell behind: its WebSocket now, its polling at the next request.
+    /// Ends a socket that fell behind.
     pub(super) fn cut_off(&self, sid: Sid) {
         Overflow::CutOff.count("socketio");
         tracing::info!(%sid, "cut off a Socket.IO client that fell behind");
+        self.end(sid);
+    }
+
+    /// Ends a socket, its WebSocket now, its polling at the next request: its client comes back, as it
+    /// would not after a goodbye.
+    pub(super) fn end(&self, sid: Sid) {
         if let Some(peer) = self.lock().peers.get_mut(&sid) {
             peer.refused = true;
             if let Some(connection) = &peer.connection {

@@ -117,7 +117,7 @@ pub(super) async fn resume(app: Arc<App>, socket: Socket, hearing: Hearing, sinc
     if let Err(error) = client.replay(&app, &since).await {
         tracing::error!(%error, "a client could not be sent what it missed");
         // It comes back and asks again.
-        drop(socket.disconnect());
+        client.hearing.peers().end(socket.id);
     }
 }
 
