@@ -3,6 +3,8 @@
 import { createRequire } from "node:module";
 import { WebSocket } from "ws";
 import { keep, soon } from "./wait.mjs";
+
+export { until } from "./wait.mjs";
 import { XMLHttpRequest } from "./xhr.mjs";
 
 const require = createRequire(import.meta.url);
@@ -68,14 +70,3 @@ export const heard = (channel, event) =>
     }),
     `${event} comes`,
   );
-
-/** Waits until something holds. */
-export async function until(holds, what) {
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
-  await soon(
-    (async () => {
-      while (!holds()) await turn();
-    })(),
-    what,
-  );
-}

@@ -20,6 +20,17 @@ export function soon(promise, what, within = DEADLINE) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Waits until something holds. */
+export async function until(holds, what) {
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+  await soon(
+    (async () => {
+      while (!holds()) await turn();
+    })(),
+    what,
+  );
+}
+
 /** @type {(() => unknown)[]} */
 const open = [];
 
