@@ -41,7 +41,7 @@ export class Proxy {
 
   /** Ends every connection with a reset, on both sides. */
   reset() {
-    for (const ends of this.#links) for (const end of ends) end.resetAndDestroy();
+    for (const ends of this.#links) ends.forEach(reset);
   }
 
   /** Closes every connection, on both sides; what is under way is lost. */
@@ -67,7 +67,7 @@ export class Proxy {
       });
       from.on("end", () => to.end());
       // Who loses one end loses the other; why does not matter here.
-      from.on("error", () => to.resetAndDestroy());
+      from.on("error", () => reset(to));
       from.on("close", () => {
         this.#links.delete(link);
         to.destroySoon();
@@ -77,4 +77,10 @@ export class Proxy {
     pass(daemon, client);
     if (this.#held) daemon.pause();
   }
+}
+
+/** Ends a socket with a reset, unless it said goodbye: Node.js would never let go of it then. */
+function reset(socket) {
+  if (socket.writableEnded || socket.destroyed) socket.destroy();
+  else socket.resetAndDestroy();
 }
