@@ -11,7 +11,7 @@ import { onEveryDatabase } from "../support/databases.mjs";
 import { place, readLog } from "../support/listeners.mjs";
 import { Proxy } from "../support/proxy.mjs";
 import { Scribe, everything, lastWord, services } from "../support/scribes.mjs";
-import { closeAll, leave, soon } from "../support/wait.mjs";
+import { closeAll, soon } from "../support/wait.mjs";
 import { Writer } from "../support/writers.mjs";
 
 const SECS = Number(process.env.ROOST_CHAOS_SECS ?? 8);
@@ -40,7 +40,7 @@ onEveryDatabase("Chaos", (database) => {
     // Who takes no byte for a second is disconnected.
     daemon = await Daemon.start(database, { args: ["--stall-secs", "1"] });
   });
-  after(() => Promise.all([closeAll(), daemon.stop()]).finally(leave));
+  after(() => Promise.all([closeAll(), daemon.stop()]));
 
   test("whoever resumes has exactly the log, and what was acknowledged is in it", async (t) => {
     t.diagnostic(`ROOST_CHAOS_SEED=${SEED} ROOST_CHAOS_SECS=${SECS}`);

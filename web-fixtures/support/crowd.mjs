@@ -38,35 +38,49 @@ const source = {
   },
 };
 
-/** A WebSocket on `/ws/stream` that says where it was. @type {Kind} */
-const plainStream = {
+/**
+ * A WebSocket on `/ws/stream`; its `sittings` are what each connection brought.
+ *
+ * @param {string} url
+ * @param {(listener: Listener) => string} where what it asks for at each connection
+ */
+function streaming(url, where) {
+  const listener = Object.assign(new Listener(), { sittings: [] });
+  let over = false;
+  const open = () => {
+    if (over) return;
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws/stream${where(listener)}`);
+    listener.client = socket;
+    listener.sittings.push([]);
+    socket.on("message", (text) => {
+      const frame = JSON.parse(text);
+      if (frame.type === "reset") return listener.reset(frame);
+      if (frame.type === "heartbeat") return;
+      const item = { seq: frame.seq, event: frame.event_type, record: frame.data.message };
+      listener.sittings.at(-1).push(item);
+      listener.hear(item);
+    });
+    // It closes, too.
+    socket.on("error", () => {});
+    socket.on("close", () => setTimeout(open, 20));
+  };
+  open();
+  keep((listener.close = () => ((over = true), listener.client.terminate())));
+  return listener;
+}
+
+/** One that says where it was. @type {Kind} */
+const remembering = {
   name: "/ws/stream",
   hears: stream.hears,
-  open(url, since) {
-    const listener = new Listener();
-    let over = false;
-    const open = () => {
-      if (over) return;
-      const socket = new WebSocket(`${url.replace("http", "ws")}/ws/stream?since=${listener.seq ?? since}`);
-      listener.client = socket;
-      socket.on("message", (text) => {
-        const frame = JSON.parse(text);
-        if (frame.type === "reset") listener.reset(frame);
-        else if (frame.type !== "heartbeat")
-          listener.hear({ seq: frame.seq, event: frame.event_type, record: frame.data.message });
-      });
-      // It closes, too.
-      socket.on("error", () => {});
-      socket.on("close", () => setTimeout(open, 20));
-    };
-    open();
-    keep((listener.close = () => ((over = true), listener.client.terminate())));
-    return listener;
-  },
+  open: (url, since) => streaming(url, ({ seq }) => `?since=${seq ?? since}`),
 };
 
+/** One that does not. @param {string} url */
+export const forgetfulStream = (url) => streaming(url, () => "");
+
 /** Those who resume, each of which must have all there is. */
-export const complete = [...helped, source, plainStream];
+export const complete = [...helped, source, remembering];
 
 /**
  * A socket.io-client that knows nothing of stamps; its `sittings` are what each connection brought.
