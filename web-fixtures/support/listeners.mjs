@@ -59,12 +59,13 @@ export class Listener {
    *
    * @param {() => unknown} so
    * @param {string} what
+   * @param {number} [within] milliseconds
    */
-  async until(so, what) {
+  async until(so, what, within) {
     if (so()) return;
     let watch;
     const met = new Promise((resolve) => this.#watchers.add((watch = () => so() && resolve())));
-    await soon(met, `${what} (heard ${this.items.length})`).finally(() => this.#watchers.delete(watch));
+    await soon(met, `${what} (heard ${this.items.length})`, within).finally(() => this.#watchers.delete(watch));
   }
 
   /** Waits for n items. @param {number} n */
@@ -72,8 +73,8 @@ export class Listener {
     return this.until(() => this.items.length >= n, `hears ${n} changes`);
   }
 
-  /** Waits for the creation of a message. @param {{message_id: string}} message */
-  async heard({ message_id }) {
+  /** Waits for the creation of a message. @param {{message_id: string}} message @param {number} [within] */
+  async heard({ message_id }, within) {
     let seen = 0;
     const here = ({ event, record }) =>
       /created$|^agent_message$/.test(event) && record.message_id === message_id;
@@ -81,7 +82,7 @@ export class Listener {
       const found = this.items.slice(seen).some(here);
       seen = this.items.length;
       return found;
-    }, `hears of message ${message_id}`);
+    }, `hears of message ${message_id}`, within);
   }
 }
 
