@@ -22,6 +22,10 @@ lint:
 bench:
 	bash tests/bench.sh $(ARGS)
 
-# The long runs: kill -9 a thousand times.
+# The long runs: kill -9 a thousand times; chaos twenty times in a row on each database; 100,000 events past readers that stopped.
 soak:
 	ROOST_KILL_ROUNDS=1000 bash tests/postgres.sh cargo test --locked --test roost durability -- --nocapture
+	cargo build --locked --workspace --bins --examples
+	cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && \
+	  ROOST_CHAOS_ROUNDS=20 ROOST_CHAOS_SECS=20 ROOST_STALL_EVENTS=100000 bash ../tests/postgres.sh \
+	  node --test --test-concurrency=1 suites/chaos.test.mjs suites/stopped-readers.test.mjs suites/thousand.test.mjs

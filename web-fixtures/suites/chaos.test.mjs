@@ -1,9 +1,9 @@
 // Eight writers, forty listeners, bad connections, and a daemon that is killed again and again: afterwards
-// everybody who resumes has exactly the log. ROOST_CHAOS_SECS says for how long, ROOST_CHAOS_SEED repeats
-// the clients' choices.
+// everybody who resumes has exactly the log. ROOST_CHAOS_SECS says for how long, ROOST_CHAOS_ROUNDS how
+// often; ROOST_CHAOS_SEED repeats the clients' choices.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { between, chance, pick } from "../support/chance.mjs";
 import { complete, forgetful } from "../support/crowd.mjs";
 import { Daemon } from "../support/daemon.mjs";
@@ -15,6 +15,7 @@ import { closeAll, soon } from "../support/wait.mjs";
 import { Writer } from "../support/writers.mjs";
 
 const SECS = Number(process.env.ROOST_CHAOS_SECS ?? 8);
+const ROUNDS = Number(process.env.ROOST_CHAOS_ROUNDS ?? 1);
 const SEED = Number(process.env.ROOST_CHAOS_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const WRITERS = 8;
@@ -44,57 +45,63 @@ const FAST = ["with a good connection", "that is reset"];
 onEveryDatabase("Chaos", (database) => {
   /** @type {Daemon} */
   let daemon;
-  before(async () => {
+  beforeEach(async () => {
     // Who takes no byte for a second is disconnected.
     daemon = await Daemon.start(database, { args: ["--stall-secs", "1"] });
   });
-  after(() => Promise.all([closeAll(), daemon.stop()]));
+  afterEach(() => Promise.all([closeAll(), daemon.stop()]));
 
-  test("whoever resumes has exactly the log, and what was acknowledged is in it", async (t) => {
-    t.diagnostic(`ROOST_CHAOS_SEED=${SEED} ROOST_CHAOS_SECS=${SECS}`);
-    const random = chance(SEED);
-    const old = Object.fromEntries(
-      await Promise.all(services.map(async ([name]) => [name, await everything(daemon.url, name)])),
-    );
-    const since = (await (await fetch(`${daemon.url}/health`)).json()).seq;
-    const over = new AbortController();
-
-    const listeners = [];
-    for (const kind of [...complete, ...Array(FORGETFUL).fill(null)]) {
-      for (let n = 0; n < (kind ? EACH : 1); n++) {
-        const fate = pick(() => n / EACH, kind?.name.endsWith("upgraded") ? FAST : Object.keys(FATES));
-        const proxy = await Proxy.open(daemon.port);
-        const listener = kind ? kind.open(proxy.url, since) : forgetful(proxy.url);
-        const name = `${kind?.name ?? "no stamps"}, ${fate}, number ${listeners.length}`;
-        listeners.push({ kind, listener, proxy, name, suffers: suffer(proxy, FATES[fate], random, over.signal) });
-      }
-    }
-    const scribes = Array.from({ length: WRITERS }, () => new Scribe(daemon.url, random));
-    const writing = scribes.map((scribe) => scribe.until(over.signal));
-    const kills = await killAgainAndAgain(daemon, scribes, random);
-    over.abort();
-    await soon(Promise.all([...writing, ...listeners.map(({ suffers }) => suffers)]), "all come to rest");
-
-    const last = await (await Writer.connect(daemon.url)).write();
-    const log = await readLog(daemon.url, since, last);
-    const connections = listeners.reduce((sum, { proxy }) => sum + proxy.taken, 0);
-    t.diagnostic(`${kills} kills, ${log.length} events, ${listeners.length} listeners, ${connections} connections`);
-
-    assert.deepEqual(
-      log.map(({ seq }) => place(seq)),
-      log.map((_, index) => place(since) + 1 + index),
-      "the log has no gap",
-    );
-    for (const { kind, listener, name } of listeners) {
-      await listener.heard(last, PATIENCE).catch((error) => assert.fail(`${name}: ${error.message}`));
-      if (kind) assertSame(listener.items, log.flatMap((item) => kind.hears(item) ?? []), name);
-      else for (const sitting of listener.sittings) assertWithin(sitting, log, name);
-      assert.deepEqual(listener.resets, [], name);
-    }
-    assertWritten(scribes, log);
-    await assertRecords(daemon.url, old, log);
-  });
+  for (let round = 0; round < ROUNDS; round++) {
+    test("whoever resumes has exactly the log, and what was acknowledged is in it", (t) => chaos(t, daemon, SEED + round));
+  }
 });
+
+/** One round. @param {import("node:test").TestContext} t @param {Daemon} daemon @param {number} seed */
+async function chaos(t, daemon, seed) {
+  t.diagnostic(`ROOST_CHAOS_SEED=${seed} ROOST_CHAOS_SECS=${SECS}`);
+  const random = chance(seed);
+  const old = Object.fromEntries(
+    await Promise.all(services.map(async ([name]) => [name, await everything(daemon.url, name)])),
+  );
+  const since = (await (await fetch(`${daemon.url}/health`)).json()).seq;
+  const over = new AbortController();
+
+  const listeners = [];
+  for (const kind of [...complete, null]) {
+    const fates = kind?.name.endsWith("upgraded") ? FAST : Object.keys(FATES);
+    for (let n = 0; n < (kind ? EACH : FORGETFUL); n++) {
+      const fate = fates[n % fates.length];
+      const proxy = await Proxy.open(daemon.port);
+      const listener = kind ? kind.open(proxy.url, since) : forgetful(proxy.url);
+      const name = `${kind?.name ?? "no stamps"}, ${fate}, number ${listeners.length}`;
+      listeners.push({ kind, listener, proxy, name, suffers: suffer(proxy, FATES[fate], random, over.signal) });
+    }
+  }
+  const scribes = Array.from({ length: WRITERS }, () => new Scribe(daemon.url, random));
+  const writing = scribes.map((scribe) => scribe.until(over.signal));
+  const kills = await killAgainAndAgain(daemon, scribes, random);
+  over.abort();
+  await soon(Promise.all([...writing, ...listeners.map(({ suffers }) => suffers)]), "all come to rest");
+
+  const last = await (await Writer.connect(daemon.url)).write();
+  const log = await readLog(daemon.url, since, last);
+  const connections = listeners.reduce((sum, { proxy }) => sum + proxy.taken, 0);
+  t.diagnostic(`${kills} kills, ${log.length} events, ${listeners.length} listeners, ${connections} connections`);
+
+  assert.deepEqual(
+    log.map(({ seq }) => place(seq)),
+    log.map((_, index) => place(since) + 1 + index),
+    "the log has no gap",
+  );
+  for (const { kind, listener, name } of listeners) {
+    await listener.heard(last, PATIENCE).catch((error) => assert.fail(`${name}: ${error.message}`));
+    if (kind) assertSame(listener.items, log.flatMap((item) => kind.hears(item) ?? []), name);
+    else for (const sitting of listener.sittings) assertWithin(sitting, log, name);
+    assert.deepEqual(listener.resets, [], name);
+  }
+  assertWritten(scribes, log);
+  await assertRecords(daemon.url, old, log);
+}
 
 /** Lets a connection suffer its fate, again and again. */
 async function suffer(proxy, fate, random, over) {

@@ -33,14 +33,15 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
-test("there is a snippet for each JavaScript protocol, and for what people do together", () => {
-  assert.equal(SNIPPETS.length, 4);
+test("there is a snippet for each JavaScript protocol, for what people do together, and for the helper", () => {
+  assert.equal(SNIPPETS.length, 5);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
   test(`${title} prints what it says`, async () => {
     const file = join(folder, `${index}.mjs`);
-    await writeFile(file, code.replaceAll("localhost:3030", `127.0.0.1:${daemon.port}`));
+    const here = code.replaceAll("localhost:3030", `127.0.0.1:${daemon.port}`);
+    await writeFile(file, here.replace("./resume.js", new URL("../resume.js", import.meta.url).href));
     const { stdout } = await run(process.execPath, [file], { timeout: 20_000 });
     assert.equal(stdout, expected);
   });
