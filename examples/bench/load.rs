@@ -41,8 +41,12 @@ impl Load {
     /// Makes a session with these fields for the messages.
     pub(crate) async fn new(mut client: Client, session: &Value) -> Result<Self> {
         let id = client.make("sessions", "session_id", session).await?;
-        let message = message(&id);
-        let frame = frame(&format!(r#"42{FIRST}["create","messages",{message},{{}}]"#))?;
+        Self::of(client, "messages", &message(&id))
+    }
+
+    /// Creates such records, in each of which [`FIRST`] stands for a number of its own.
+    pub(crate) fn of(client: Client, service: &str, record: &str) -> Result<Self> {
+        let frame = frame(&format!(r#"42{FIRST}["create","{service}",{record},{{}}]"#))?;
         let number = FIRST.to_string();
         let places = frame
             .windows(number.len())
@@ -115,6 +119,18 @@ impl Load {
     }
 }
 
+/// A record of the conformance daemon's table of people, in JSON, as long as a message.
+pub(crate) fn person() -> String {
+    let person = |name: &str| format!(r#"{{"name":"{name}","age":{FIRST}}}"#);
+    let bare = person("").len();
+    person(&prose(SIZE.saturating_sub(bare)))
+}
+
+/// A text of so many letters.
+fn prose(length: usize) -> String {
+    "The quick brown fox. ".repeat(SIZE)[..length].to_owned()
+}
+
 /// A message of a session, in JSON.
 pub(crate) fn message(session: &str) -> String {
     let message = |content: &str| {
@@ -129,7 +145,7 @@ pub(crate) fn message(session: &str) -> String {
         )
     };
     let bare = message("").len();
-    message(&"The quick brown fox. ".repeat(SIZE)[..SIZE.saturating_sub(bare)])
+    message(&prose(SIZE.saturating_sub(bare)))
 }
 
 /// The creates that wait for their answers.

@@ -7,7 +7,7 @@
 //! - [`subscribers`]: those who are told of them
 //! - [`wire`]: the frames that both send and read
 //! - [`scenario`]: the measurements, and those beside the other daemon
-//! - [`people`], [`boards`]: those of Roost with users, and with boards
+//! - [`people`], [`boards`], [`log`]: those of Roost with users, with boards, and of its log
 //! - [`table`]: medians, ranges and ratios
 //!
 //! It prints; it fails only where Roost could not be driven. The clients share one thread, so that
@@ -17,6 +17,7 @@ mod boards;
 mod client;
 mod daemon;
 mod load;
+mod log;
 mod people;
 mod scenario;
 mod subscribers;
@@ -53,7 +54,7 @@ struct Options {
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
 
-    /// Subscribers of the deliveries and of the audience, and idle connections
+    /// Subscribers of the deliveries and of the audience, those who reconnect, and idle connections
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     subscribers: u32,
 
@@ -64,6 +65,18 @@ struct Options {
     /// Roost's binary
     #[arg(long, value_name = "PATH", default_value = "target/release/roost")]
     roost: PathBuf,
+
+    /// The conformance binary, which has a service whose writes are logged, and one whose are not
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "target/release/examples/conformance"
+    )]
+    conformance: PathBuf,
+
+    /// Events that are replayed
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    events: u32,
 
     /// The folder of the Feathers daemon, installed with npm
     #[arg(long, value_name = "FOLDER", default_value = "web-fixtures/bench-peer")]

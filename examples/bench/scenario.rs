@@ -11,14 +11,14 @@ use crate::{
     client::Client,
     daemon::Daemon,
     load::{Load, Stretch},
-    people,
+    log, people,
     subscribers::Subscribers,
     table::{Better, Metric, Sample},
     target::Target,
 };
 
 /// Time a load runs before it is measured: a just-in-time compiler needs it.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// Time that idle connections have to come to rest.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -38,6 +38,12 @@ pub(crate) enum Scenario {
     Logins,
     /// Creates on a private board, of which every subscriber is told, beside those on a public one
     Audience,
+    /// A log that is sent to one client, over Socket.IO and as server-sent events
+    Replay,
+    /// Creates on a table whose events are logged, beside those that have none
+    Logging,
+    /// Clients that come back all at once and are sent what they missed
+    Storm,
     /// What viewers of boards are sent who hear of their boards only, beside those who hear of all
     Scopes,
 }
@@ -62,6 +68,9 @@ impl Scenario {
             Self::Startup => "startup",
             Self::Logins => "logins",
             Self::Audience => "audience",
+            Self::Replay => "replay",
+            Self::Logging => "logging",
+            Self::Storm => "storm",
             Self::Scopes => "scopes",
         }
     }
@@ -86,7 +95,9 @@ impl Scenario {
             Self::Creates | Self::Deliveries | Self::Idle | Self::Startup => {
                 targets.iter().map(plain).collect()
             }
-            Self::Logins => vec![plain(roost)],
+            Self::Logins | Self::Storm => vec![plain(roost)],
+            Self::Replay => ways("replayed", ["Socket.IO", "SSE"]),
+            Self::Logging => ways("event row", ["without", "with an"]),
             Self::Audience => ways("board", ["public", "private"]),
             Self::Scopes => ways("scope", ["board", "everybody"]),
         }
@@ -103,7 +114,10 @@ impl Scenario {
             Self::Audience => &["--auth", "required", "--calls-per-sec", "0"],
             _ => &[],
         };
-        let daemon = Daemon::start(column.target, further)?;
+        let daemon = match self {
+            Self::Logging => Daemon::start(&Target::roost(&options.conformance), further)?,
+            _ => Daemon::start(column.target, further)?,
+        };
         let time = Duration::try_from_secs_f64(options.seconds)?;
         match self {
             Self::Logins => people::logins(&daemon).await,
@@ -111,6 +125,9 @@ impl Scenario {
                 people::audience(&daemon, column.way, options.subscribers, time).await
             }
             Self::Scopes => boards::scopes(&daemon, column.way).await,
+            Self::Replay => log::replay(&daemon, column.way, options.events).await,
+            Self::Logging => log::logging(&daemon, column.way, time).await,
+            Self::Storm => log::storm(&daemon, options.subscribers).await,
             Self::Creates => creates(&daemon, time).await,
             Self::Deliveries => deliveries(&daemon, options.subscribers, time).await,
             Self::Idle => idle(&daemon, options.subscribers).await,

@@ -65,21 +65,24 @@ impl Subscribers {
         address: SocketAddr,
         auths: impl IntoIterator<Item = String>,
     ) -> Result<Self> {
+        Self::connect_some(address, auths, CONNECTING).await
+    }
+
+    /// As [`connect`](Self::connect), so many at the same time.
+    pub(crate) async fn connect_some(
+        address: SocketAddr,
+        auths: impl IntoIterator<Item = String>,
+        at_once: usize,
+    ) -> Result<Self> {
         let heard = Arc::<Heard>::default();
         let subscribers: Vec<Subscriber> = stream::iter(auths)
-            .map(|auth| Subscriber::connect(address, auth))
-            .buffer_unordered(CONNECTING)
+            .map(|auth| Subscriber::connect(address, auth, Arc::clone(&heard)))
+            .buffer_unordered(at_once)
             .try_collect()
             .await?;
         let (mut counting, size) = (JoinSet::new(), subscribers.len());
         for mut subscriber in subscribers {
-            let heard = Arc::clone(&heard);
-            counting.spawn(async move {
-                while let Ok(seen) = subscriber.read().await {
-                    heard.bytes.fetch_add(seen.bytes, Ordering::Relaxed);
-                    heard.created.fetch_add(seen.created, Ordering::Relaxed);
-                }
-            });
+            counting.spawn(async move { while subscriber.read().await.is_ok() {} });
         }
         Ok(Self {
             counting,
@@ -126,15 +129,17 @@ impl Subscribers {
 struct Subscriber {
     tcp: TcpStream,
     frames: Frames,
+    heard: Arc<Heard>,
 }
 
 impl Subscriber {
-    async fn connect(address: SocketAddr, auth: String) -> Result<Self> {
+    async fn connect(address: SocketAddr, auth: String, heard: Arc<Heard>) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut subscriber = Self {
             tcp,
             frames: Frames::default(),
+            heard,
         };
         subscriber.write(upgrade(address).as_bytes())?;
         let mut seen = subscriber.read().await?;
@@ -156,7 +161,7 @@ impl Subscriber {
         }
     }
 
-    /// Reads what is there, or waits for something; answers pings.
+    /// Reads what is there, or waits for something, and notes it; answers pings.
     async fn read(&mut self) -> Result<Seen> {
         let seen = poll_fn(|context| {
             BUFFER.with_borrow_mut(|buffer| {
@@ -169,6 +174,9 @@ impl Subscriber {
             })
         });
         let seen = seen.await?;
+        let heard = &self.heard;
+        heard.bytes.fetch_add(seen.bytes, Ordering::Relaxed);
+        heard.created.fetch_add(seen.created, Ordering::Relaxed);
         if seen.pinged {
             self.write(PONG)?;
         }

@@ -22,7 +22,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Roost, as it is started by hand: default settings.
+    /// Roost, as it is started by hand: default settings; or a program that takes the same arguments.
     pub(crate) fn roost(binary: &Path) -> Self {
         Self {
             name: "Roost",

@@ -1,5 +1,6 @@
 //! `people`: one table, nine services over it. A service's path says how it is set:
-//! `people~<methods that take several>~<paging>`.
+//! `people~<methods that take several>~<paging>`. A tenth, [`UNLOGGED`], has no audience, so that its
+//! writes bring no events: `make bench` compares the two.
 
 use roost::{
     core::call::Method,
@@ -27,7 +28,10 @@ const CONFIGURATIONS: [Configuration; 9] = [
     ("people~none~d3", &[], Some((3, u64::MAX))),
 ];
 
-/// Registers the nine services.
+/// The service without events.
+const UNLOGGED: &str = "people~unlogged";
+
+/// Registers the ten services.
 pub fn register(services: &mut Services) {
     for (path, multi, paging) in CONFIGURATIONS {
         let mut records = Records::of::<people::Entity>("id")
@@ -38,4 +42,5 @@ pub fn register(services: &mut Services) {
         }
         services.add(path, records.build());
     }
+    services.add(UNLOGGED, Records::of::<people::Entity>("id").build());
 }
