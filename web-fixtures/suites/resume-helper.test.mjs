@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import feathers from "@feathersjs/client";
+import pg from "pg";
 import { io } from "socket.io-client";
 import { resume } from "../resume.js";
 import { call } from "../support/call.mjs";
 import { Daemon } from "../support/daemon.mjs";
-import { onEveryDatabase, sqlite } from "../support/databases.mjs";
+import { databases, onEveryDatabase } from "../support/databases.mjs";
+import { echo } from "../support/echo.mjs";
 import { Listener, place, readLog } from "../support/listeners.mjs";
 import { register } from "../support/people.mjs";
 import { Proxy } from "../support/proxy.mjs";
@@ -368,6 +369,26 @@ onEveryDatabase("resume.js where everybody logs in", (database) => {
   });
 });
 
+for (const database of databases().filter(({ name }) => name === "PostgreSQL")) {
+  test("who cannot be sent what was missed, since the database fails, comes back until that is done", async () => {
+    const fresh = await database.create();
+    const daemon = await Daemon.start({ create: async () => fresh }, { forgives: /could not be sent/ });
+    keep(() => daemon.stop());
+    const administrator = new pg.Client({ connectionString: fresh.url });
+    await administrator.connect();
+    const written = await (await Writer.connect(daemon.url)).many(3);
+    await administrator.query("ALTER TABLE events RENAME TO elsewhere");
+    const listener = resuming(daemon.url, { ...websocket, resume: { since: "0" } });
+    const failures = () => daemon.log.filter((line) => line.includes("could not be sent")).length;
+    await until(() => failures() > 1, "it comes back and fails again");
+    await administrator.query("ALTER TABLE elsewhere RENAME TO events");
+    await administrator.end();
+    await listener.heard(written.at(-1));
+    assert.deepEqual(lines(listener.items), lines(await readLog(daemon.url, "0", written.at(-1))));
+    await closeAll();
+  });
+}
+
 /** The next error that nobody catches, which otherwise fails the test. @param {string} kind */
 async function uncaught(kind) {
   const others = process.rawListeners(kind);
@@ -379,58 +400,3 @@ async function uncaught(kind) {
 
 /** As text, one item a line, so that the order of keys counts. */
 const lines = (items) => items.map((item) => JSON.stringify(item));
-
-/**
- * A server that says each handshake back; or, with bursts, one for polling that sends the three events
- * after the handshake's stamp, every other time together with the connection's end.
- */
-async function echo({ bursts = false } = {}) {
-  const { WebSocketServer } = await import("ws");
-  const handshakes = [];
-  const server = createServer(poll);
-  const sockets = new WebSocketServer({ server });
-  const open = { sid: "1", upgrades: [], pingInterval: 25_000, pingTimeout: 20_000 };
-  sockets.on("connection", (socket) => {
-    socket.send(`0${JSON.stringify(open)}`);
-    socket.on("message", (text) => {
-      if (!`${text}`.startsWith("40")) return;
-      socket.send('40{"sid":"2"}');
-      socket.send(`42["said",${`${text}`.slice(2)}]`);
-    });
-  });
-  /** One client that polls: it is let in and told three events, every other time together with the end. */
-  let greeted = 0;
-  let told = 0;
-  function poll(request, response) {
-    if (request.method === "POST") {
-      request.on("data", (text) => `${text}`.startsWith("40") && handshakes.push(JSON.parse(`${text}`.slice(2))));
-      request.on("end", () => response.end("ok"));
-    } else if (!new URL(request.url, "http://here").searchParams.has("sid")) {
-      response.end(`0${JSON.stringify(open)}`);
-    } else if (greeted === handshakes.length && greeted > 0) {
-      const start = place(handshakes.at(-1).since);
-      const event = (n) => `42["messages created",{},{"seq":"log-${start + n}"}]`;
-      const end = greeted % 2 === 1 ? ["1"] : [];
-      response.end(told === greeted ? "1" : [event(1), event(2), event(3), ...end].join("\x1e"));
-      told = greeted;
-    } else {
-      // The handshake comes with a request of its own.
-      const waiting = setInterval(() => {
-        if (greeted === handshakes.length) return;
-        clearInterval(waiting);
-        greeted = handshakes.length;
-        response.end('40{"sid":"2"}');
-      }, 1);
-      keep(() => clearInterval(waiting));
-    }
-  }
-  if (!bursts) server.removeListener("request", poll);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  keep(() => {
-    sockets.clients.forEach((socket) => socket.terminate());
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${server.address().port}`, handshakes };
-}
