@@ -28,4 +28,4 @@ soak:
 	cargo build --locked --workspace --bins --examples
 	cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && \
 	  ROOST_CHAOS_ROUNDS=20 ROOST_CHAOS_SECS=20 ROOST_STALL_EVENTS=100000 bash ../tests/postgres.sh \
-	  node --test --test-concurrency=1 suites/chaos.test.mjs suites/stopped-readers.test.mjs suites/thousand.test.mjs
+	  node --test --test-concurrency=1 suites/chaos.test.mjs suites/slow-clients.test.mjs suites/storm.test.mjs
