@@ -107,6 +107,19 @@ export function resume(client, { since = "now", store, onReset } = {}) {
     told = false;
   };
 
+  /**
+   * engine.io-client 6 polls no more if its WebSocket fails when it is about to move there: it would hear
+   * nothing until it misses a ping.
+   */
+  const opened = () => {
+    const { engine } = socket.io;
+    engine.on("upgradeError", () => {
+      if (!engine.upgrading) return;
+      engine.upgrading = false;
+      engine.close();
+    });
+  };
+
   // Whatever `auth` is then, an object or a function, and whoever set it when.
   const { packet } = socket;
   socket.packet = (one) => {
@@ -119,6 +132,8 @@ export function resume(client, { since = "now", store, onReset } = {}) {
   };
   socket.onAny(heard);
   socket.on("connect", connected).on("connect_error", refused).on("disconnect", disconnected);
+  socket.io.on("open", opened);
+  if (socket.io.engine) opened();
   if (socket.connected) connected();
 
   return {
@@ -129,6 +144,7 @@ export function resume(client, { since = "now", store, onReset } = {}) {
       socket.packet = packet;
       socket.offAny(heard);
       socket.off("connect", connected).off("connect_error", refused).off("disconnect", disconnected);
+      socket.io.off("open", opened);
       sockets.delete(socket);
     },
   };

@@ -59,13 +59,12 @@ export class Listener {
    *
    * @param {() => unknown} so
    * @param {string} what
-   * @param {number} [within] milliseconds
    */
-  async until(so, what, within) {
+  async until(so, what) {
     if (so()) return;
     let watch;
     const met = new Promise((resolve) => this.#watchers.add((watch = () => so() && resolve())));
-    await soon(met, `${what} (heard ${this.items.length})`, within).finally(() => this.#watchers.delete(watch));
+    await soon(met, `${what} (heard ${this.items.length})`).finally(() => this.#watchers.delete(watch));
   }
 
   /** Waits for n items. @param {number} n */
@@ -73,8 +72,8 @@ export class Listener {
     return this.until(() => this.items.length >= n, `hears ${n} changes`);
   }
 
-  /** Waits for the creation of a message. @param {{message_id: string}} message @param {number} [within] */
-  async heard({ message_id }, within) {
+  /** Waits for the creation of a message. @param {{message_id: string}} message */
+  async heard({ message_id }) {
     let seen = 0;
     const here = ({ event, record }) =>
       /created$|^agent_message$/.test(event) && record.message_id === message_id;
@@ -82,7 +81,7 @@ export class Listener {
       const found = this.items.slice(seen).some(here);
       seen = this.items.length;
       return found;
-    }, `hears of message ${message_id}`, within);
+    }, `hears of message ${message_id}`);
   }
 }
 
