@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { between, chance, pick } from "../support/chance.mjs";
-import { complete, forgetful } from "../support/crowd.mjs";
+import { complete, forgetful, writeUntilHeard } from "../support/crowd.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { place, readLog } from "../support/listeners.mjs";
@@ -74,7 +74,8 @@ async function chaos(t, daemon, seed) {
   over.abort();
   await soon(Promise.all([...writing, ...listeners.map(({ suffers }) => suffers)]), "all come to rest");
 
-  const last = await (await Writer.connect(daemon.url)).write();
+  const withoutStamps = listeners.filter(({ kind }) => !kind).map(({ listener }) => listener);
+  const last = await writeUntilHeard(await Writer.connect(daemon.url), withoutStamps);
   const log = await readLog(daemon.url, since, last);
   const connections = listeners.reduce((sum, { proxy }) => sum + proxy.taken, 0);
   t.diagnostic(`${kills} kills, ${log.length} events, ${listeners.length} listeners, ${connections} connections`);

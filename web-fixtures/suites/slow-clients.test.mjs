@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { call } from "../support/call.mjs";
-import { complete, forgetful, forgetfulStream } from "../support/crowd.mjs";
+import { complete, forgetful, forgetfulStream, writeUntilHeard } from "../support/crowd.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { Proxy } from "../support/proxy.mjs";
-import { DEADLINE, closeAll, soon } from "../support/wait.mjs";
+import { closeAll } from "../support/wait.mjs";
 import { Writer } from "../support/writers.mjs";
 
 const EVENTS = Number(process.env.ROOST_STALL_EVENTS ?? 20_000);
@@ -74,13 +74,7 @@ onEveryDatabase("Readers that stop", (database) => {
     assert.ok(grown < BOUND, `${grown} KiB`);
 
     proxy.go();
-    let end = await writer.write();
-    // Whoever has no stamps may miss this one on its way back.
-    const back = ({ items }) => items.at(-1).record.message_id === end.message_id;
-    for (const began = Date.now(); !everybody.filter(isForgetful).every(back); end = await writer.write()) {
-      assert.ok(Date.now() - began < DEADLINE, "those without stamps are back");
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    const end = await writeUntilHeard(writer, everybody.filter(isForgetful));
     const messages = writer.written.map(({ message_id }) => message_id);
     const sent = messages.toSpliced(messages.indexOf(first.message_id) + 1, 0, ...bulks);
     const places = new Map(sent.map((id, place) => [id, place]));

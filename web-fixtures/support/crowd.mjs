@@ -5,7 +5,7 @@ import { io } from "socket.io-client";
 import { WebSocket } from "ws";
 import { Listener, feathersClient, stream } from "./listeners.mjs";
 import { resuming, resumingWays } from "./resuming.mjs";
-import { keep } from "./wait.mjs";
+import { DEADLINE, keep } from "./wait.mjs";
 
 /**
  * @typedef {object} Kind a kind of listener
@@ -98,4 +98,23 @@ export function forgetful(url) {
     listener.hear(item);
   });
   return listener;
+}
+
+/**
+ * Writes messages until all of these listeners hear the newest, which is returned: those who have no
+ * stamps miss what comes while they are on their way back.
+ *
+ * @param {import("./writers.mjs").Writer} writer
+ * @param {Listener[]} listeners
+ */
+export async function writeUntilHeard(writer, listeners) {
+  for (const began = Date.now(); Date.now() - began < DEADLINE; ) {
+    const last = await writer.write();
+    const heard = ({ items }) => items.at(-1)?.record.message_id === last.message_id;
+    for (let turn = 0; turn < 50; turn++) {
+      if (listeners.every(heard)) return last;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+  throw new Error("those without stamps do not come back");
 }
