@@ -114,7 +114,7 @@ impl View {
     }
 
     async fn find(&self, after: Option<Seq>, store: &Store) -> Result<Value> {
-        let db = &mut store.reader();
+        let db = &mut store.searcher();
         let limit = self.query.limit.unwrap_or(PAGE).min(LARGEST_PAGE);
         let skip = self.query.skip;
         let after = after.map_or_else(Condition::all, history::after);
@@ -150,7 +150,7 @@ impl View {
             _ => return Err(missing()),
         };
         let query = self.narrowed(condition, store);
-        let page = history::page(&mut store.reader(), &query, 1, self.with_data).await?;
+        let page = history::page(&mut store.searcher(), &query, 1, self.with_data).await?;
         let event = page.events.first().ok_or_else(missing)?;
         self.told(event, store)?.ok_or_else(missing)
     }

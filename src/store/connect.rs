@@ -29,6 +29,8 @@ const LAST_WRITES: Duration = Duration::from_secs(40);
 pub struct Store {
     lane: Lane,
     pool: Pool,
+    /// For look-ups that may take long.
+    searchers: Pool,
     story: Story,
     clock: SharedClock,
 }
@@ -39,7 +41,7 @@ pub struct Closing {
     hub: Arc<Hub>,
     thread: JoinHandle<()>,
     broken: CancellationToken,
-    pool: Pool,
+    pools: [Pool; 2],
     /// SQLite's files: the thread that moves the log into the database, and the lock.
     files: Option<(CheckpointThread, File)>,
 }
@@ -56,7 +58,7 @@ impl Store {
         clock: SharedClock,
         broken: CancellationToken,
     ) -> Result<(Self, Closing)> {
-        let (mut pool, writer, files) = match database::sqlite_path(url)? {
+        let ([mut pool, searchers], writer, files) = match database::sqlite_path(url)? {
             Some(path) => {
                 let (path, lock) = database::lock(&path)?;
                 let schema = database::sqlite_schema(&path).await?;
@@ -64,14 +66,14 @@ impl Store {
                 let checkpoints = Arc::<Checkpoints>::default();
                 let sqlite = Sqlite::open(&path, synchronous, Arc::clone(&checkpoints))?;
                 drop(schema.close().await);
-                let readers = Pool(database::sqlite_readers(&path).await?);
+                let readers = database::sqlite_readers(&path).await?;
                 let thread = checkpoints.start(&path)?;
                 (readers, Writer::Sqlite(sqlite), Some((thread, lock)))
             }
             None => {
                 let lane = database::postgres_lane(url).await?;
                 database::migrate(&lane, &clock).await?;
-                let readers = Pool(database::postgres_readers(url).await?);
+                let readers = database::postgres_readers(url).await?;
                 (readers, Writer::Postgres(lane), None)
             }
         };
@@ -98,7 +100,7 @@ impl Store {
             hub: Arc::clone(&hub),
             thread,
             broken,
-            pool: pool.clone(),
+            pools: [pool.clone(), searchers.clone()],
             files,
         };
         let story = Story { log, hub };
@@ -106,6 +108,7 @@ impl Store {
             Self {
                 lane,
                 pool,
+                searchers,
                 story,
                 clock,
             },
@@ -141,6 +144,12 @@ impl Store {
         self.pool.clone()
     }
 
+    /// As [`reader`](Self::reader), for what may take long: few are served at a time, each statement
+    /// for half a minute at most, and nobody else waits for them.
+    pub fn searcher(&self) -> Pool {
+        self.searchers.clone()
+    }
+
     /// Runs a unit of work in the write lane and waits for its commit.
     ///
     /// # Errors
@@ -166,7 +175,7 @@ impl Closing {
             hub,
             thread,
             broken,
-            pool,
+            pools: [readers, searchers],
             files,
         } = self;
         let join = async {
@@ -175,7 +184,8 @@ impl Closing {
         };
         let joined = timeout(LAST_WRITES, join).await;
         hub.close();
-        drop(timeout(Duration::from_secs(5), pool.0.close()).await);
+        let close = async { tokio::join!(readers.0.close(), searchers.0.close()) };
+        drop(timeout(Duration::from_secs(5), close).await);
         drop(tokio::task::spawn_blocking(move || drop(files)).await);
         match joined {
             Ok(Ok(Ok(()))) if !broken.is_cancelled() => Ok(()),

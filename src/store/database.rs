@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use entities::log_head;
@@ -11,11 +11,15 @@ use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
     sea_query::{OnConflict, Query},
+    sqlx::{self, sqlite::SqliteConnection},
 };
 
-use super::{log, pool};
+use super::{
+    log,
+    pool::{self, Pool},
+};
 use crate::{
-    core::clock::SharedClock,
+    core::{BoxFuture, clock::SharedClock},
     error::{Error, Result},
 };
 
@@ -24,6 +28,18 @@ pub(super) const LOCK: &str = ".lock";
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
+
+/// Connections for look-ups that may take long, so that all others find a reader free.
+const SEARCHERS: u32 = 2;
+
+/// Time that a look-up's statement has.
+const LONGEST_SEARCH: Duration = Duration::from_secs(30);
+
+/// Steps of SQLite between looks at the clock: some tens of microseconds.
+const STEPS: i32 = 10_000;
+
+/// Time that a statement has on a reader's connection to PostgreSQL.
+const READER_TIMEOUT: [(&str, &str); 1] = [("statement_timeout", "30s")];
 
 /// Time that a statement waits for another's lock, and has in all, on the lane's connection to
 /// PostgreSQL.
@@ -136,9 +152,40 @@ pub(super) fn keep_unused(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// A pool that reads a SQLite file.
-pub(super) async fn sqlite_readers(path: &Path) -> Result<DatabaseConnection> {
-    let mut options = options("sqlite:", READERS);
+/// A pool that reads a SQLite file, and one that looks things up in it, for a while at most.
+pub(super) async fn sqlite_readers(path: &Path) -> Result<[Pool; 2]> {
+    let readers = connect(reading(path, READERS)).await?;
+    let searchers = connect(searching(path, LONGEST_SEARCH)).await?;
+    Ok([Pool(readers), Pool(searchers)])
+}
+
+fn searching(path: &Path, longest: Duration) -> ConnectOptions {
+    let mut options = reading(path, SEARCHERS);
+    // A connection that is new is not one that was idle.
+    options.map_sqlx_sqlite_pool_opts(move |pool| {
+        pool.after_connect(move |connection, _| limit(connection, longest))
+            .before_acquire(move |connection, _| {
+                Box::pin(async move { limit(connection, longest).await.map(|()| true) })
+            })
+    });
+    options
+}
+
+/// Has a connection's next statement fail when its time is over.
+fn limit(
+    connection: &mut SqliteConnection,
+    longest: Duration,
+) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+    Box::pin(async move {
+        let begun = Instant::now();
+        let mut handle = connection.lock_handle().await?;
+        handle.set_progress_handler(STEPS, move || begun.elapsed() < longest);
+        Ok(())
+    })
+}
+
+fn reading(path: &Path, connections: u32) -> ConnectOptions {
+    let mut options = options("sqlite:", connections);
     let path = path.to_owned();
     options
         .test_before_acquire(false)
@@ -149,7 +196,7 @@ pub(super) async fn sqlite_readers(path: &Path) -> Result<DatabaseConnection> {
                 .pragma("case_sensitive_like", "ON")
                 .busy_timeout(Duration::from_secs(5))
         });
-    connect(options).await
+    options
 }
 
 /// A connection that changes a SQLite file's schema.
@@ -160,9 +207,17 @@ pub(super) async fn sqlite_schema(path: &Path) -> Result<DatabaseConnection> {
     connect(options).await
 }
 
-/// A pool that reads from a PostgreSQL server.
-pub(super) async fn postgres_readers(url: &str) -> Result<DatabaseConnection> {
-    connect(options(url, READERS)).await
+/// A pool that reads from a PostgreSQL server, and one that looks things up there.
+pub(super) async fn postgres_readers(url: &str) -> Result<[Pool; 2]> {
+    let readers = connect(reading_postgres(url, READERS)).await?;
+    let searchers = connect(reading_postgres(url, SEARCHERS)).await?;
+    Ok([Pool(readers), Pool(searchers)])
+}
+
+fn reading_postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = options(url, connections);
+    options.map_sqlx_postgres_opts(|postgres| postgres.options(READER_TIMEOUT));
+    options
 }
 
 /// The lane's connection to a PostgreSQL server: its own, so that no reader can hold it up.
@@ -217,4 +272,35 @@ pub(super) async fn migrate(connection: &DatabaseConnection, clock: &SharedClock
         .await
         .map(drop)
         .map_err(pool::convert)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{DbBackend, Statement};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_that_takes_too_long_is_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roost.db");
+        std::fs::write(&path, "").unwrap();
+        let count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+                     SELECT count(*) FROM n";
+        for (longest, is_answered) in [(Duration::ZERO, false), (Duration::MAX, true)] {
+            let searchers = connect(searching(&path, longest)).await.unwrap();
+            // On a new connection, on the other new one, and on one that was idle.
+            for _ in 0..3 {
+                let ask =
+                    || searchers.query_all_raw(Statement::from_string(DbBackend::Sqlite, count));
+                for answer in <[_; 2]>::from(tokio::join!(ask(), ask())) {
+                    let refused = answer.map(drop).map_err(pool::convert).err();
+                    assert_eq!(refused.is_none(), is_answered, "{refused:?}");
+                    let status = refused.map(|error| error.kind().status());
+                    assert!(status.is_none_or(|status| status == 503));
+                }
+            }
+            searchers.close().await.unwrap();
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, Statement,
+    error::ConnAcquireErr,
 };
 use serde_json::Value;
 
@@ -88,6 +89,10 @@ pub fn convert(error: DbErr) -> Error {
             Error::bad_request("A value does not fit its column")
         }
         Some("25006") => Error::unavailable("The database is read-only; nothing was stored"),
+        // SQLite's, and PostgreSQL's, word for a statement whose time was over.
+        Some("9" | "57014") => {
+            Error::unavailable("The database took too long and was stopped; ask for less at once")
+        }
         Some("53100") => Error::unavailable("The disk is full; nothing was stored"),
         Some(code)
             if code.starts_with("08") || code.starts_with("57") || code.starts_with("53") =>
@@ -95,10 +100,19 @@ pub fn convert(error: DbErr) -> Error {
             unreachable_database()
         }
         Some("55P03" | "40001" | "40P01") => Error::unavailable("The database is busy; try again"),
+        // Nobody can say which: a server that is not there is waited for as well.
+        None if is_late(&error) => Error::unavailable(
+            "The database is busy with other calls, or cannot be reached; try again",
+        ),
         None if is_unreachable(&error) => unreachable_database(),
         _ => Error::general("The database failed; the daemon's log says more"),
     };
     spelled.caused_by(error)
+}
+
+/// Whether no connection was free in time.
+const fn is_late(error: &DbErr) -> bool {
+    matches!(error, DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
 }
 
 /// Whether it is the connection that failed, not the statement.

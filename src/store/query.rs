@@ -27,6 +27,9 @@ const DEPTH: usize = 5;
 /// Conditions in a query: each nests one level deeper in SQL, and SQLite goes 1,000 deep.
 const CONDITIONS: usize = 250;
 
+/// Ids of topics in a query: each is looked for in every event's list.
+const TOPICS: usize = 50;
+
 /// Values in a query: SQLite takes 32,766.
 const VALUES: usize = 10_000;
 
@@ -68,6 +71,7 @@ impl Query {
             fields,
             backend,
             conditions: Cell::new(CONDITIONS),
+            topics: Cell::new(TOPICS),
             values: Cell::new(VALUES),
         };
         for (key, value) in query {
@@ -132,8 +136,9 @@ fn count(value: &Value) -> Option<u64> {
 struct Reader<'a> {
     fields: &'a Fields,
     backend: DbBackend,
-    /// How many conditions and values may still come.
+    /// How many conditions, topics and values may still come.
     conditions: Cell<usize>,
+    topics: Cell<usize>,
     values: Cell<usize>,
 }
 
@@ -221,8 +226,10 @@ impl Reader<'_> {
             _ => 1,
         };
         let conditions = match (&target, value) {
-            // Each is looked for by itself.
-            (Target::Topic(..), _) => values,
+            (Target::Topic(..), _) => {
+                spend(&self.topics, values, "ids of topics", TOPICS)?;
+                values
+            }
             (_, Value::Object(operators)) => operators.len(),
             _ => 1,
         };

@@ -32,6 +32,7 @@ on_both_databases!(
     topics_are_found_by_their_exact_ids,
     a_pruned_log_says_so,
     a_page_of_large_events_ends_early,
+    a_query_names_few_topics,
 );
 
 const NONE: [&str; 0] = [];
@@ -332,5 +333,27 @@ async fn a_page_of_large_events_ends_early(database: Fresh) {
         (3, 3),
         "without the data"
     );
+    daemon.stop().await;
+}
+
+async fn a_query_names_few_topics(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let ids = |count: usize| -> Vec<_> { (0..count).map(|n| n.to_string()).collect() };
+    for (query, fits) in [
+        (json!({"board": {"$in": ids(50)}}), true),
+        (json!({"board": {"$nin": ids(51)}}), false),
+        (
+            json!({"board": {"$in": ids(30)}, "session": {"$in": ids(20)}}),
+            true,
+        ),
+        (
+            json!({"board": {"$in": ids(30)}, "$or": [{"session": {"$in": ids(21)}}]}),
+            false,
+        ),
+    ] {
+        let found = find(&daemon, &Identity::Owner, query.clone()).await;
+        let status = found.err().map(|error| error.kind().status());
+        assert_eq!(status, (!fits).then_some(400), "{query}");
+    }
     daemon.stop().await;
 }

@@ -22,6 +22,19 @@ async fn connect(database: &Fresh) -> DatabaseConnection {
         .expect("the database")
 }
 
+/// How many statements wait for a table's lock.
+async fn waiting(other: &DatabaseConnection, table: &str) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass"
+    );
+    let row = other
+        .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await
+        .expect("an answer")
+        .expect("a row");
+    row.try_get_by_index(0).expect("a count")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_somebody_else_wrote_come_first_and_in_order() {
     let Some(database) = databases::postgres().await else {
@@ -127,21 +140,52 @@ async fn reads_do_not_hold_up_writes() {
         let rest = Rest::new(daemon.address);
         readers.spawn(async move { rest.send(Verb::GET, "/messages", None).await.0 });
     }
-    let waiting =
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'messages'::regclass";
     until("the readers to wait", async || {
-        let waiting = Statement::from_string(DbBackend::Postgres, waiting);
-        let row = other
-            .query_one_raw(waiting)
-            .await
-            .expect("an answer")
-            .expect("a row");
-        row.try_get_by_index::<i64>(0).expect("a count") >= 4
+        waiting(&other, "messages").await >= 4
     })
     .await;
     Rest::new(daemon.address).create("boards", &json!({})).await;
     held.rollback().await.expect("the lock given back");
     while let Some(status) = readers.join_next().await {
+        assert_eq!(status.expect("an answer"), 200);
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn look_ups_in_the_log_leave_readers_to_others() {
+    let Some(database) = databases::postgres().await else {
+        return;
+    };
+    let daemon = Daemon::start(&database).await;
+    let limit = Statement::from_string(DbBackend::Postgres, "SHOW statement_timeout");
+    for pool in [daemon.app.store.reader(), daemon.app.store.searcher()] {
+        let row = pool
+            .0
+            .query_one_raw(limit.clone())
+            .await
+            .expect("an answer");
+        let limit: String = row.expect("a row").try_get_by_index(0).expect("a time");
+        assert_eq!(limit, "30s");
+    }
+    let other = connect(&database).await;
+    let held = other.begin().await.expect("a transaction");
+    held.execute_unprepared("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("the lock");
+    let mut searches = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let rest = Rest::new(daemon.address);
+        searches.spawn(async move { rest.send(Verb::GET, "/events", None).await.0 });
+    }
+    until("two look-ups to wait", async || {
+        waiting(&other, "events").await == 2
+    })
+    .await;
+    assert_eq!(Rest::new(daemon.address).get("/messages").await["total"], 0);
+    assert_eq!(waiting(&other, "events").await, 2, "and no more than two");
+    held.rollback().await.expect("the lock given back");
+    while let Some(status) = searches.join_next().await {
         assert_eq!(status.expect("an answer"), 200);
     }
     daemon.stop().await;
