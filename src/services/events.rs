@@ -50,7 +50,7 @@ impl Service for Events {
                 _ => None,
             };
             let after = match since {
-                Some(since) => place(&since, store).await?,
+                Some(since) => begin(&place(&since)?, store).await?,
                 None => None,
             };
             let view = View::new(&asked, &call.caller.identity, store)?;
@@ -58,19 +58,33 @@ impl Service for Events {
                 Method::Get => view.get(call.id.as_ref(), store).await?,
                 _ => view.find(after, store).await?,
             };
+            // What was pruned meanwhile may be missing from it.
+            if let Some(seq) = after {
+                begin(&Since::After(view.log, seq), store).await?;
+            }
             Ok(answer.into())
         })
     }
 }
 
-/// The place after which a client wants to be told.
-async fn place(since: &Value, store: &Store) -> Result<Option<Seq>> {
-    let text = match since {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+/// Where a client wants to begin.
+fn place(since: &Value) -> Result<Since> {
+    match since {
+        Value::String(text) => Since::parse(text),
+        other => Since::parse(&other.to_string()),
+    }
+}
+
+/// The place after which a client is told; `None` for all that the log has.
+///
+/// # Errors
+/// `Gone` if events after the place are.
+async fn begin(since: &Since, store: &Store) -> Result<Option<Seq>> {
     let story = store.story();
-    match story.place(&Since::parse(&text)?).await? {
+    if *since == Since::Start {
+        return Ok(None);
+    }
+    match story.place(since).await? {
         Ok(seq) => Ok(Some(seq)),
         Err(reset) => {
             let what = "The log does not go on from there; read the records anew";

@@ -16,7 +16,7 @@ use roost::{
     error::Result,
     store::lane::Work,
 };
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
@@ -31,6 +31,7 @@ on_both_databases!(
     everybody_finds_what_they_would_hear,
     topics_are_found_by_their_exact_ids,
     a_pruned_log_says_so,
+    a_log_that_is_pruned_during_a_look_says_so,
     a_page_of_large_events_ends_early,
     a_query_names_few_topics,
 );
@@ -303,6 +304,34 @@ async fn a_pruned_log_says_so(database: Fresh) {
             .status(),
         400
     );
+    daemon.stop().await;
+}
+
+async fn a_log_that_is_pruned_during_a_look_says_so(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let drafts = (0..10).map(|_| draft(&[Audience::Everyone])).collect();
+    publish(&daemon, drafts).await;
+    let since = daemon.app.store.story().log.id().stamp(Seq(3));
+    // The look at where the log begins needs none of these; the page does.
+    let searchers = daemon.app.store.searcher().0;
+    let taken = tokio::try_join!(searchers.begin(), searchers.begin()).expect("connections");
+    let asked = json!({"since": since});
+    let found = find(&daemon, &Identity::Owner, asked);
+    let prune = async {
+        // Whether the look is over by now or not, the answer is the same.
+        log(&daemon).await;
+        let db = Database::connect(&database.url).await.expect("a database");
+        let pruned = db
+            .execute_unprepared("DELETE FROM events WHERE seq <= 5")
+            .await;
+        pruned.expect("pruned events");
+        db.close().await.expect("a closed connection");
+        drop(taken);
+    };
+    let (found, ()) = tokio::join!(found, prune);
+    let gone = found.expect_err("gone");
+    assert_eq!(gone.kind().status(), 410);
+    assert_eq!(gone.data().expect("places")["reason"], "too_old");
     daemon.stop().await;
 }
 
