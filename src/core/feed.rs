@@ -64,6 +64,12 @@ impl Reset {
         let (oldest, latest) = (log.stamp(self.oldest), log.stamp(self.latest));
         json!({"reason": self.reason, "oldest": oldest, "latest": latest})
     }
+
+    /// Where the log starts by now, for a listener that asked for all of it and was given nothing yet:
+    /// it misses nothing that it could have had.
+    pub const fn start(&self) -> Seq {
+        Seq(self.oldest.0 - 1)
+    }
 }
 
 impl Story {
@@ -148,6 +154,8 @@ pub struct Feed {
     /// What the listener speaks.
     protocol: &'static str,
     cursor: Seq,
+    /// Where the log started, for a listener that asked for all of it.
+    start: Option<Seq>,
     reset: Option<Reset>,
     page: VecDeque<Arc<Event>>,
     live: Option<Subscription>,
@@ -167,6 +175,7 @@ impl Feed {
             story,
             protocol,
             cursor,
+            start: (*since == Since::Start).then_some(cursor),
             reset,
             page: VecDeque::new(),
             live: None,
@@ -185,6 +194,7 @@ impl Feed {
             cursor: story.hub.head(),
             story,
             protocol,
+            start: None,
             reset: None,
             page: VecDeque::new(),
             live,
@@ -212,6 +222,11 @@ impl Feed {
             if self.live.is_none() {
                 match self.story.page(self.cursor).await? {
                     Ok(page) => self.page = page.into(),
+                    // The log's start was pruned before it was read.
+                    Err(reset) if self.start == Some(self.cursor) => {
+                        self.cursor = reset.start();
+                        self.start = Some(self.cursor);
+                    }
                     Err(reset) => {
                         self.cursor = reset.latest;
                         self.reset = Some(reset);
@@ -247,5 +262,97 @@ impl Feed {
                 self.protocol,
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::{clock::Timestamp, event::Draft, scope::Audience};
+
+    /// A log of which one event more is pruned before each of these looks.
+    struct Shrinking {
+        looks: Mutex<Vec<i64>>,
+        last: i64,
+    }
+
+    fn event(seq: i64) -> Arc<Event> {
+        let data = RawValue::NULL.to_owned().into();
+        Arc::new(Event {
+            seq: Seq(seq),
+            id: Uuid::nil(),
+            at: Timestamp::from_millis(0).unwrap(),
+            draft: Draft::new("tests", "told", Audience::Everyone, data),
+        })
+    }
+
+    impl Log for Shrinking {
+        fn id(&self) -> LogId {
+            LogId("log".into())
+        }
+
+        fn after(&self, seq: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Arc<Event>>>> {
+            let mut looks = self.looks.lock().unwrap();
+            let first = looks.pop().unwrap_or(self.last);
+            let seqs = (seq.next().0.max(first)..=9).take(limit);
+            let page = seqs.map(event).collect();
+            Box::pin(async { Ok(page) })
+        }
+    }
+
+    fn story(looks: &[i64], last: i64) -> Story {
+        let looks = looks.iter().rev().copied().collect();
+        Story {
+            log: Arc::new(Shrinking {
+                looks: Mutex::new(looks),
+                last,
+            }),
+            hub: Arc::new(Hub::new(Seq(9))),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_pruned_before_it_is_read_is_looked_for_again() {
+        // Looks: the start; a page and the start for the reset, twice; a page.
+        let mut feed = Feed::open(story(&[1, 2, 3, 4, 5], 5), &Since::Start, "tests")
+            .await
+            .unwrap();
+        for expected in 5..=9 {
+            let item = feed.next().await.unwrap();
+            assert!(
+                matches!(&item, Item::Event(event) if event.seq == Seq(expected)),
+                "{item:?}"
+            );
+        }
+        // All of it.
+        let mut feed = Feed::open(story(&[1], 10), &Since::Start, "tests")
+            .await
+            .unwrap();
+        let hub = Arc::clone(&feed.story.hub);
+        let published = async { hub.publish(&[event(10)]) };
+        let (item, ()) = tokio::join!(biased; feed.next(), published);
+        let item = item.unwrap();
+        assert!(
+            matches!(&item, Item::Event(event) if event.seq == Seq(10)),
+            "{item:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_has_something_is_told_of_what_was_pruned() {
+        let since = Since::After(LogId("log".into()), Seq(2));
+        let mut feed = Feed::open(story(&[], 5), &since, "tests").await.unwrap();
+        let item = feed.next().await.unwrap();
+        let expected = Reset {
+            reason: "too_old",
+            oldest: Seq(5),
+            latest: Seq(9),
+        };
+        assert!(matches!(item, Item::Reset(reset) if reset == expected));
     }
 }

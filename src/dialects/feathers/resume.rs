@@ -144,6 +144,7 @@ impl Client<'_> {
             Ok(cursor) => cursor,
             Err(reset) => self.tell(&reset).await,
         };
+        let mut start = (*since == Since::Start).then_some(cursor);
         while self.socket.connected() && self.hearing.goes_on() {
             match self.go_live(app, cursor) {
                 Joined::Live => return Ok(()),
@@ -157,6 +158,11 @@ impl Client<'_> {
                             when_there_is_room(self.socket, || self.emit(&event)).await;
                             cursor = event.seq;
                         }
+                    }
+                    // The log's start was pruned before it was read.
+                    Err(reset) if start == Some(cursor) => {
+                        cursor = reset.start();
+                        start = Some(cursor);
                     }
                     Err(reset) => cursor = self.tell(&reset).await,
                 },
