@@ -169,10 +169,15 @@ impl State {
         let after = after.unwrap_or(self.head);
         let missing = usize::try_from(self.head.0 - after.0).unwrap_or(0);
         let start = self.recent.len().checked_sub(missing)?;
-        Some(Tail {
+        let tail = Tail {
             recent: &self.recent,
             start,
-        })
+        };
+        // Who joins must never be given what lies behind a gap.
+        let first = tail.events().next();
+        first
+            .is_none_or(|first| first.seq == after.next())
+            .then_some(tail)
     }
 }
 
@@ -196,5 +201,46 @@ impl Tail<'_> {
     /// Whether the listener is up to date.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::{clock::Timestamp, event::Draft, scope::Audience};
+
+    fn event(seq: i64) -> Arc<Event> {
+        let data = RawValue::NULL.to_owned().into();
+        Arc::new(Event {
+            seq: Seq(seq),
+            id: Uuid::nil(),
+            at: Timestamp::from_millis(0).unwrap(),
+            draft: Draft::new("tests", "told", Audience::Everyone, data),
+        })
+    }
+
+    #[test]
+    fn nobody_joins_over_a_gap() {
+        let hub = Hub::new(Seq(0));
+        for seq in (1..=3).chain(7..=9) {
+            let mut state = hub.lock();
+            state.head = Seq(seq);
+            state.remember(event(seq));
+        }
+        for (after, expected) in [
+            (9, Some(vec![])),
+            (8, Some(vec![9])),
+            (6, Some(vec![7, 8, 9])),
+            (5, None),
+            (3, None),
+            (2, None),
+            (0, None),
+        ] {
+            let seqs = |tail: Tail<'_>| tail.events().map(|event| event.seq.0).collect::<Vec<_>>();
+            assert_eq!(hub.join(Some(Seq(after)), seqs), expected, "after {after}");
+        }
     }
 }

@@ -205,8 +205,13 @@ impl Engine {
         }
         while self.head < head {
             let missed = log::page(&mut tx, self.head, BATCH).await?;
-            if missed.is_empty() {
-                self.head = head;
+            let next = missed.first().map(|event| event.seq);
+            if next != Some(self.head.next()) {
+                // Whoever listens here would miss them without a word; who comes back is told.
+                self.broken.cancel();
+                return Err(Error::unavailable(
+                    "Another daemon's events were pruned before this one told them; the daemon stops",
+                ));
             }
             self.publish(&missed);
         }

@@ -192,6 +192,45 @@ async fn look_ups_in_the_log_leave_readers_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_missed_what_was_pruned_stops_and_comes_back_whole() {
+    // How many of the other daemon's three events are left: the last, or none.
+    for left in [1, 0] {
+        let Some(database) = databases::postgres().await else {
+            return;
+        };
+        let mut process = Process::start(&database, 0, &[]);
+        let rest = Rest::new(&process.address);
+        rest.create("boards", &json!({"name": "before"})).await;
+        let before = rest.get("/health").await["seq"].clone();
+        let mut listener = SocketIo::connect(&process.address, &json!({"since": before})).await;
+        let other = Daemon::start(&database).await;
+        for name in ["one", "two", "three"] {
+            let board = json!({"name": name});
+            Rest::new(other.address).create("boards", &board).await;
+        }
+        let prune = format!("DELETE FROM events WHERE seq <= (SELECT seq FROM log_head) - {left}");
+        let pruned = connect(&database).await.execute_unprepared(&prune).await;
+        pruned.expect("a pruned log");
+        let (status, error) = rest.send(Verb::POST, "/boards", Some(&json!({}))).await;
+        assert_eq!(status, 503, "{error}");
+        let code = tokio::task::spawn_blocking(move || process.wait())
+            .await
+            .expect("an end");
+        assert_eq!(code, Some(1), "a failure that a supervisor sees");
+        // Nothing from behind the gap.
+        assert!(listener.event().await.is_none());
+        let process = Process::start(&database, 0, &[]);
+        let mut listener = SocketIo::connect(&process.address, &json!({"since": before})).await;
+        let told = listener.event().await.expect("an event");
+        assert_eq!(
+            (&told[0], &told[1]["reason"]),
+            (&json!("reset"), &json!("too_old"))
+        );
+        other.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_went_back_ends_the_daemon_and_renews_the_log() {
     let Some(database) = databases::postgres().await else {
         return;
