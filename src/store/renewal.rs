@@ -7,12 +7,14 @@ use rusqlite::{Connection, OpenFlags};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 
 use super::{
-    database::{self, LANE},
+    database::{self, LANE, beside},
     log,
     pool::{Pool, convert},
     postgres::Postgres,
     restore::Place,
-    whole::{CHECK, check, existing, foreign, inspect, open, understand, unreadable, unwritable},
+    whole::{
+        CHECK, PARTS, check, existing, foreign, inspect, open, understand, unreadable, unwritable,
+    },
 };
 use crate::{
     core::clock::SharedClock,
@@ -43,6 +45,7 @@ pub async fn renew_log(url: &str, clock: &SharedClock) -> Result<String> {
     };
     let place = Place::take(&existing(&path)?)?;
     let path = &place.path;
+    refuse_parts(path)?;
     let database = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
     let database = database.map_err(|error| unreadable(path, error))?;
     inspect(&database, path)?;
@@ -51,6 +54,21 @@ pub async fn renew_log(url: &str, clock: &SharedClock) -> Result<String> {
     let closed = database.close();
     closed.map_err(|(_, error)| unwritable(path, error))?;
     Ok(stamp)
+}
+
+/// Refuses a database with a write-ahead log or a journal beside it: SQLite would read it as a part of the
+/// file, and nobody can say whether it is.
+fn refuse_parts(path: &Path) -> Result<()> {
+    for part in PARTS.map(|end| beside(path, end)) {
+        if part.metadata().is_ok_and(|part| part.len() > 0) {
+            let (part, path) = (part.display(), path.display());
+            return Err(Error::conflict(format!(
+                "{part} is there; if {path} was put back without it, remove it first, and if it belongs to it, \
+                 start and stop the daemon once"
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn renew_on_postgres(connection: &DatabaseConnection, clock: &SharedClock) -> Result<String> {

@@ -321,3 +321,25 @@ fn a_killed_daemon_s_copied_files_are_a_backup() {
     assert_eq!(place(&restored), place(&made));
     assert_eq!(restored["kept"], Value::Null);
 }
+
+#[test]
+fn what_the_old_database_left_beside_a_file_that_was_put_back_is_never_read_with_it() {
+    let database = backed_up();
+    let folder = database.folder.path();
+    Process::start(&database, 0, &[]).kill();
+    fs::copy(folder.join("copy.db"), folder.join("roost.db")).expect("a copy");
+    let wal = folder.join("roost.db-wal");
+    assert!(fs::metadata(&wal).expect("the old one's").len() > 0);
+    let before = listing(folder);
+    let refused = run(&database, "restore");
+    let said = refused.complaint();
+    assert!(said.contains("roost.db-wal is there; if "), "{said}");
+    assert_eq!(listing(folder), before);
+    fs::remove_file(wal).expect("removed");
+    run(&database, "restore").printed();
+    // One that belongs to it.
+    Process::start(&database, 0, &[]).kill();
+    run(&database, "restore").complaint();
+    assert_eq!(Process::start(&database, 0, &[]).terminate(), Some(0));
+    run(&database, "restore").printed();
+}
