@@ -3,7 +3,10 @@
 //! The file is opened beside the daemon, for reading, under SQLite's own locks: neither the daemon's
 //! lock nor its write lane is needed, and the schema stays as it is.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{
     OpenFlags,
@@ -27,6 +30,8 @@ pub struct Backup {
     target: PathBuf,
     force: bool,
     workshop: TempDir,
+    /// No daemon takes the target for its database meanwhile.
+    _unused: Option<File>,
 }
 
 /// A backup that was made.
@@ -48,12 +53,15 @@ impl Backup {
         let source = existing(source)?;
         let target = resolve(target)?;
         check_target(&source, &target, force)?;
+        let unused = keep_unused(&target)?;
+        check_parts(&target)?;
         let workshop = workshop(&target, "backup")?;
         Ok(Self {
             source,
             target,
             force,
             workshop,
+            _unused: unused,
         })
     }
 
@@ -104,6 +112,9 @@ impl Backup {
     /// # Errors
     /// If somebody else made a file there meanwhile, or the disk refuses.
     pub fn publish(self) -> Result<()> {
+        // A daemon may have begun there before there was a lock to hold, and what is left of it as well.
+        let _unused = keep_unused(&self.target)?;
+        check_parts(&self.target)?;
         let failed = |error| unwritable(&self.target, error);
         let file = TempPath::try_from_path(self.file()).map_err(failed)?;
         let moved = if self.force {
@@ -137,7 +148,11 @@ fn check_target(source: &Path, target: &Path, force: bool) -> Result<()> {
         Ok(_) if !force => return refuse("is there already; --force replaces it"),
         _ => {}
     }
-    keep_unused(target)?;
+    Ok(())
+}
+
+/// Refuses a target with something beside it that SQLite would take for a part of it.
+fn check_parts(target: &Path) -> Result<()> {
     for part in PARTS.map(|end| beside(target, end)) {
         if part.exists() {
             let part = part.display();

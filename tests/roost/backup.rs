@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use roost::store::backup::Backup;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -342,4 +343,38 @@ fn what_the_old_database_left_beside_a_file_that_was_put_back_is_never_read_with
     run(&database, "restore").complaint();
     assert_eq!(Process::start(&database, 0, &[]).terminate(), Some(0));
     run(&database, "restore").printed();
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_backup_while_it_is_made() {
+    let database = backed_up();
+    let folder = database.folder.path();
+    let (source, target) = (folder.join("roost.db"), folder.join("copy.db"));
+    let lock = fs::File::create(folder.join("copy.db.lock")).expect("a lock");
+    let begin = || {
+        let backup = Backup::begin(&source, &target, true).expect("a backup");
+        backup.copy().expect("a copy");
+        backup
+    };
+    let backup = begin();
+    assert!(lock.try_lock().is_err(), "held while it is made");
+    backup.publish().expect("a backup");
+    lock.try_lock().expect("let go");
+    lock.unlock().expect("let go");
+
+    let backup = begin();
+    let before = fs::read(&target).expect("the old one");
+    fs::write(folder.join("copy.db-wal"), "another's").expect("a file");
+    let refused = backup.publish().expect_err("refused");
+    assert!(refused.message().contains("copy.db-wal is there"));
+    assert_eq!(fs::read(&target).expect("the old one"), before);
+    fs::remove_file(folder.join("copy.db-wal")).expect("removed");
+
+    let backup = begin();
+    fs::remove_file(folder.join("copy.db.lock")).expect("removed");
+    let backup_without_lock = begin();
+    let other = Process::start(&beside(&database, "copy.db"), 0, &[]);
+    let refused = backup_without_lock.publish().expect_err("refused");
+    assert!(refused.message().starts_with("A roost is using "));
+    drop((backup, other));
 }
