@@ -41,8 +41,8 @@ const STEPS: i32 = 10_000;
 /// Time that a statement has on a reader's connection to PostgreSQL.
 const READER_TIMEOUT: [(&str, &str); 1] = [("statement_timeout", "30s")];
 
-/// Time that a statement waits for another's lock, and has in all, on the lane's connection to
-/// PostgreSQL.
+/// Time that a statement waits for another's lock, and has in all, on a connection to PostgreSQL that
+/// writes.
 const LANE_TIMEOUTS: [(&str, &str); 2] = [("lock_timeout", "10s"), ("statement_timeout", "20s")];
 
 /// The file of a SQLite URL, `None` for PostgreSQL.
@@ -75,6 +75,9 @@ pub fn folder(url: &str) -> PathBuf {
 
 /// The name by which PostgreSQL knows a daemon's lane.
 pub(super) const LANE: &str = "roost";
+
+/// The name by which PostgreSQL knows a command.
+const COMMAND: &str = "roost restore";
 
 /// The file's name with something behind it: `roost.db` and `-wal` are `roost.db-wal`.
 pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
@@ -225,6 +228,15 @@ pub(super) async fn postgres_lane(url: &str) -> Result<DatabaseConnection> {
     let mut options = options(url, 1);
     options
         .map_sqlx_postgres_opts(|postgres| postgres.options(LANE_TIMEOUTS).application_name(LANE));
+    connect(options).await
+}
+
+/// A command's connection to a PostgreSQL server: whatever the URL says, it is not taken for a daemon's.
+pub(super) async fn postgres_command(url: &str) -> Result<DatabaseConnection> {
+    let mut options = options(url, 1);
+    options.map_sqlx_postgres_opts(|postgres| {
+        postgres.options(LANE_TIMEOUTS).application_name(COMMAND)
+    });
     connect(options).await
 }
 

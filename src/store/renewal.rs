@@ -4,12 +4,12 @@ use std::path::Path;
 
 use migrations::SchemaManager;
 use rusqlite::{Connection, OpenFlags};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 use super::{
     database::{self, LANE, beside},
     log,
-    pool::{Pool, convert},
+    pool::convert,
     postgres::Postgres,
     restore::Place,
     whole::{
@@ -38,7 +38,7 @@ pub(super) fn renew(connection: &Connection, name: &Path, clock: &SharedClock) -
 /// With a sentence for the operator: a daemon runs, or the database is not whole.
 pub async fn renew_log(url: &str, clock: &SharedClock) -> Result<String> {
     let Some(path) = database::sqlite_path(url)? else {
-        let connection = database::postgres_readers(url).await?;
+        let connection = database::postgres_command(url).await?;
         let renewed = renew_on_postgres(&connection, clock).await;
         drop(connection.close().await);
         return renewed;
@@ -88,18 +88,21 @@ async fn renew_on_postgres(connection: &DatabaseConnection, clock: &SharedClock)
     let versions = versions.iter().map(|row| row.try_get_by_index(0));
     let versions = versions.collect::<Result<_, _>>().map_err(convert)?;
     understand(NAME, versions)?;
+    let mut tx = Postgres(connection.begin().await.map_err(convert)?);
+    // No daemon writes from here on; one that ran before is still connected.
+    log::lock_head(&mut tx).await?;
     let daemons = format!(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{LANE}'"
     );
-    if !ask(daemons).await.map_err(convert)?.is_empty() {
+    let daemons = Statement::from_string(DbBackend::Postgres, daemons);
+    let daemons = tx.0.query_all_raw(daemons).await.map_err(convert)?;
+    if !daemons.is_empty() {
         return Err(Error::conflict(
             "A roost is using the database; stop it first",
         ));
     }
-    let mut tx = Postgres(connection.begin().await.map_err(convert)?);
-    log::lock_head(&mut tx).await?;
     log::renew(&mut tx, clock).await?;
+    let (log, head) = log::head(&mut tx).await?;
     tx.0.commit().await.map_err(convert)?;
-    let (log, head) = log::head(&mut Pool(connection.clone())).await?;
     Ok(log.stamp(head))
 }
