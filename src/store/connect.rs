@@ -12,6 +12,7 @@ use super::{
     database,
     engine::{Engine, Writer},
     lane::{Lane, Work},
+    leftovers,
     log::{self, SqlLog},
     pool::Pool,
     sqlite::Sqlite,
@@ -61,6 +62,7 @@ impl Store {
         let ([mut pool, searchers], writer, files) = match database::sqlite_path(url)? {
             Some(path) => {
                 let (path, lock) = database::lock(&path)?;
+                leftovers::clear(&path);
                 let schema = database::sqlite_schema(&path).await?;
                 database::migrate(&schema, &clock).await?;
                 let checkpoints = Arc::<Checkpoints>::default();

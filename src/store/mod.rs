@@ -13,6 +13,7 @@ pub mod engine;
 pub mod fields;
 pub mod history;
 pub mod lane;
+mod leftovers;
 pub mod log;
 pub mod numbering;
 pub mod pool;

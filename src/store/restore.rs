@@ -2,7 +2,8 @@
 //! before it and from after it are told that they are of another log.
 //!
 //! Whenever the process is killed, the database's path holds the whole old database or the whole new one,
-//! and no write-ahead log that belongs to another file.
+//! or, if the old one was damaged, what was left of it is beside it; and no write-ahead log that belongs to
+//! another file.
 
 use std::{
     fs::{self, File},
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 
 use super::{
     database::{self, beside, keep_unused},
+    leftovers::{self, KEPT},
     renewal::renew,
     sqlite::identify,
     whole::{
@@ -51,6 +53,7 @@ impl Place {
         database::make_folder(path)?;
         let path = resolve(path)?;
         let lock = database::take(&path)?;
+        leftovers::clear(&path);
         Ok(Self { path, _lock: lock })
     }
 
@@ -151,7 +154,7 @@ impl Restore {
     pub fn publish(self, clock: &SharedClock) -> Result<(PathBuf, Option<PathBuf>)> {
         let path = &self.place.path;
         let when = clock.now().to_string().replace(':', "-");
-        let kept = beside(path, &format!(".before-{when}"));
+        let kept = beside(path, &format!("{KEPT}{when}"));
         let kept = self.place.is_used().then_some(kept);
         take_after(path, &self.file());
         replace(&self.file(), path, kept.as_deref(), &mut || ())?;

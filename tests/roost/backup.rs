@@ -331,11 +331,20 @@ fn a_killed_daemon_s_copied_files_are_a_backup() {
     assert_eq!(restored["kept"], Value::Null);
 }
 
-#[test]
-fn what_the_old_database_left_beside_a_file_that_was_put_back_is_never_read_with_it() {
+/// A daemon that was killed before what it wrote was in its file.
+async fn killed(database: &Fresh) {
+    let daemon = Process::start(database, 0, &[]);
+    Rest::new(&daemon.address)
+        .create("boards", &json!({}))
+        .await;
+    daemon.kill();
+}
+
+#[tokio::test]
+async fn what_the_old_database_left_beside_a_file_that_was_put_back_is_never_read_with_it() {
     let database = backed_up();
     let folder = database.folder.path();
-    Process::start(&database, 0, &[]).kill();
+    killed(&database).await;
     fs::copy(folder.join("copy.db"), folder.join("roost.db")).expect("a copy");
     let wal = folder.join("roost.db-wal");
     assert!(fs::metadata(&wal).expect("the old one's").len() > 0);
@@ -347,7 +356,7 @@ fn what_the_old_database_left_beside_a_file_that_was_put_back_is_never_read_with
     fs::remove_file(wal).expect("removed");
     run(&database, "restore").printed();
     // One that belongs to it.
-    Process::start(&database, 0, &[]).kill();
+    killed(&database).await;
     run(&database, "restore").complaint();
     assert_eq!(Process::start(&database, 0, &[]).terminate(), Some(0));
     run(&database, "restore").printed();
