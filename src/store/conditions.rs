@@ -22,6 +22,9 @@ use crate::{
 /// Bytes of an id that is looked for at most.
 const LONGEST_ID: usize = 1_000;
 
+/// Bytes of a pattern at most: SQLite takes no longer one.
+const LONGEST_PATTERN: usize = 50_000;
+
 /// How many values an operand holds.
 pub(super) fn size(operand: &Value) -> usize {
     operand.as_array().map_or(1, Vec::len)
@@ -245,6 +248,10 @@ fn compare(column: &Column, operator: &str, operand: &Value, holder: &Record) ->
     let left = || Expr::col(column.iden());
     let stored = || column.store(operand);
     let pattern = || match operand {
+        Value::String(pattern) if pattern.len() > LONGEST_PATTERN => {
+            let text = format!("{operator} takes a pattern of at most {LONGEST_PATTERN} bytes");
+            Err(Error::bad_request(text))
+        }
         Value::String(pattern) if column.kind == Kind::Text && !pattern.contains('\0') => {
             Ok(LikeExpr::new(pattern.clone()).escape('\\'))
         }

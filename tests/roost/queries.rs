@@ -7,7 +7,11 @@ use crate::{
     support::{daemon::Daemon, databases::Fresh, rest::Rest, socketio::SocketIo},
 };
 
-on_both_databases!(queries_by_kind, finds_what_is_inside_json_and_behind_links,);
+on_both_databases!(
+    queries_by_kind,
+    finds_what_is_inside_json_and_behind_links,
+    a_pattern_is_not_too_long,
+);
 
 async fn queries_by_kind(database: Fresh) {
     let daemon = Daemon::start(&database).await;
@@ -152,6 +156,23 @@ async fn finds_what_is_inside_json_and_behind_links(database: Fresh) {
     for query in refused {
         let answer = socket.call(&json!(["find", "sessions", query])).await;
         assert_eq!(answer.expect_err("an error")["code"], 400, "{query}");
+    }
+    daemon.stop().await;
+}
+
+async fn a_pattern_is_not_too_long(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let mut socket = SocketIo::connect(daemon.address, &Value::Null).await;
+    Rest::new(daemon.address)
+        .create("boards", &json!({"name": "one"}))
+        .await;
+    for operator in ["$like", "$notlike", "$ilike"] {
+        for (length, code) in [(50_000, Value::Null), (50_001, json!(400))] {
+            let query = json!({"name": {operator: "x".repeat(length)}});
+            let answer = socket.call(&json!(["find", "boards", query])).await;
+            let refused = answer.err().unwrap_or_default();
+            assert_eq!(refused["code"], code, "{operator} {length}: {refused}");
+        }
     }
     daemon.stop().await;
 }
