@@ -22,6 +22,9 @@ use crate::{
     error::Result,
 };
 
+/// About how many bytes of events a page holds.
+const PAGE_BYTES: i64 = 4 << 20;
+
 /// What queries may name, beside the kinds of topics.
 const NAMED: [&str; 9] = [
     "seq",
@@ -86,7 +89,7 @@ pub async fn page(db: &mut dyn Reader, query: &Query, limit: u64, with_data: boo
     let mut places = found(db, query, limit).await?;
     let found = places.len();
     if with_data {
-        places.truncate(log::how_many_fit(&places, log::PAGE_BYTES));
+        places.truncate(log::how_many_fit(&places, PAGE_BYTES));
     }
     let seqs: Vec<i64> = places.iter().filter_map(seq).collect();
     let mut rows = rows(db, &seqs, with_data).await?;

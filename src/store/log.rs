@@ -26,8 +26,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// About how many bytes of events are read at once.
-pub(super) const PAGE_BYTES: i64 = 4 << 20;
+/// About how many bytes of events are read at once: whoever is told what was missed holds so many.
+const PAGE_BYTES: i64 = 512 << 10;
 
 /// Rows in one of PostgreSQL's statements.
 const ROWS: usize = 500;
