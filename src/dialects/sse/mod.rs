@@ -29,6 +29,7 @@ use crate::{
     core::{
         BoxFuture, Record,
         feed::{Feed, Item},
+        identity::Identity,
         stamp::{LogId, Seq, Since},
     },
     error::{Error, Result},
@@ -138,6 +139,7 @@ async fn open(
         filter,
         form,
         greeted: false,
+        over: false,
         passed: None,
         heartbeat,
         due: Instant::now() + heartbeat,
@@ -173,6 +175,8 @@ struct Listener {
     filter: Filter,
     form: Form,
     greeted: bool,
+    /// Whether an event came when the login had ended: whoever comes back is told it then.
+    over: bool,
     /// The newest event since the last word that was not for the client.
     passed: Option<Seq>,
     heartbeat: Duration,
@@ -190,7 +194,11 @@ impl Listener {
         }
         let stopping = self.app.stopping.clone();
         while text.is_empty() {
+            if self.over {
+                return self.end();
+            }
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => return self.end(),
                 () = &mut self.left => return self.end(),
                 () = sleep_until(self.due) => {
@@ -204,7 +212,7 @@ impl Listener {
                     }
                 },
             }
-            while text.len() < GATHER {
+            while text.len() < GATHER && !self.over {
                 let Some(item) = self.feed.take() else { break };
                 self.frame(&item, &mut text);
             }
@@ -230,6 +238,10 @@ impl Listener {
                 let access = self.app.store.story().hub.access();
                 let fits = self.filter.fits(event);
                 let identity = fits.then(|| self.visitor.identity(&self.app));
+                if identity == Some(Identity::Nobody) {
+                    self.over = true;
+                    return;
+                }
                 match identity.and_then(|identity| event.view(&identity, access)) {
                     Some(data) => {
                         text.push_str(&self.form.event(&self.log, event, data));
