@@ -58,7 +58,7 @@ impl Tokens {
 
     /// What a token for somebody would say.
     pub fn claims(&self, subject: &str, now: Timestamp, id: Uuid) -> Claims {
-        let iat = now.millis().div_euclid(1_000);
+        let iat = now.seconds();
         Claims {
             iat,
             exp: iat.saturating_add(self.lifetime_secs),
@@ -97,7 +97,7 @@ impl Tokens {
             return Err(refused("invalid token"));
         }
         let claims = read.claims;
-        if claims.exp <= now.millis().div_euclid(1_000) {
+        if claims.exp <= now.seconds() {
             return Err(expired(claims.exp));
         }
         Ok(claims)

@@ -48,6 +48,11 @@ impl Timestamp {
         Self::from_millis(self.millis().checked_sub(millis)?)
     }
 
+    /// Whole seconds since 1970.
+    pub const fn seconds(self) -> i64 {
+        self.0.timestamp()
+    }
+
     /// Milliseconds since 1970.
     pub const fn millis(self) -> i64 {
         self.0.timestamp_millis()

@@ -151,7 +151,7 @@ impl Authentication {
                 let [sub, jti, scopes] = said;
                 let mut payload = json!({"sub": sub, "jti": jti, "scopes": scopes});
                 if let Some(ends) = login.ends {
-                    payload["exp"] = json!(ends.millis().div_euclid(1_000));
+                    payload["exp"] = json!(ends.seconds());
                 }
                 (json!({"strategy": "apiKey", "payload": payload}), login)
             }

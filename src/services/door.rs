@@ -97,9 +97,14 @@ impl Door {
     /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
     pub async fn by_token(&self, token: &str, store: &Store) -> Result<(Claims, LoggedIn)> {
         let claims = self.settings.tokens.verify(token, store.clock().now())?;
-        let user = self.user(&claims.sub, store).await?;
+        let record = self.record(&claims.sub, store).await?;
+        // A user that was removed and made again with the same id is another.
+        let made = text(&record, "created_at").and_then(Timestamp::parse);
+        if made.is_some_and(|made| claims.iat < made.seconds()) {
+            return Err(Error::not_authenticated("The token is older than its user"));
+        }
         let login = LoggedIn {
-            identity: Identity::User(Arc::new(user)),
+            identity: Identity::User(Arc::new(user(&record))),
             credential: Credential::Token(token.to_owned()),
             ends: Timestamp::from_millis(claims.exp.saturating_mul(1_000)),
         };
@@ -123,7 +128,7 @@ impl Door {
             return Err(Error::not_authenticated("The API key has expired"));
         }
         let scope = api_keys::scope(&record).unwrap_or(KeyScope::Read);
-        let mut user = self.user(user, store).await?;
+        let mut user = self::user(&self.record(user, store).await?);
         user.key = Some(Key {
             id: id.to_owned(),
             scope,
@@ -137,10 +142,9 @@ impl Door {
         Ok((record, login))
     }
 
-    async fn user(&self, id: &str, store: &Store) -> Result<User> {
+    async fn record(&self, id: &str, store: &Store) -> Result<Record> {
         let db = &mut store.reader();
-        let record = self.users.get(db, &json!(id), Condition::all()).await?;
-        Ok(user(&record))
+        self.users.get(db, &json!(id), Condition::all()).await
     }
 
     /// Notes an attempt to log in.

@@ -13,6 +13,7 @@ mod guards;
 mod hand_over;
 mod lifecycle;
 mod log_service;
+mod logins;
 mod own_services;
 mod phoenix;
 #[path = "../../examples/conformance/phoenix_app.rs"]
