@@ -332,14 +332,15 @@ onEveryDatabase("The log", (database) => {
     const curl = spawn("curl", ["-sN", "-H", "Accept: text/event-stream", url]);
     keep(() => curl.kill());
     const lines = createInterface({ input: curl.stdout });
-    const { message_id } = await tabs.bob.call("create", "messages", { session_id: ids.bob.session_id }, {});
+    const created = tabs.bob.call("create", "messages", { session_id: ids.bob.session_id }, {});
     const told = (async () => {
+      // Lines that come before somebody reads them are lost.
       for await (const line of lines) {
         if (!line.startsWith("data: ") || line === "data: ") continue;
         const event = JSON.parse(line.slice("data: ".length));
         if (!event.source) continue;
         assert.equal(event.source, "messages");
-        if (event.data.message_id === message_id) return;
+        if (event.data.message_id === (await created).message_id) return;
       }
       assert.fail("curl ended");
     })();
