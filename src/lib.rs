@@ -23,6 +23,7 @@ pub mod core;
 pub mod dialects;
 pub mod error;
 pub mod log;
+pub mod runner;
 pub mod serve;
 pub mod services;
 pub mod store;

@@ -12,6 +12,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("auth", &["core", "error"]),
     ("runner", &["core", "error"]),
     ("store", &["core", "error", "store"]),
+    ("runner", &["core", "error", "runner"]),
     (
         "services",
         &["auth", "core", "error", "runner", "services", "store"],
