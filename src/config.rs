@@ -89,6 +89,10 @@ pub struct Config {
     #[arg(long, env = "CHANNELS", value_enum, default_value_t = Channels::Everybody, global = true)]
     pub channels: Channels,
 
+    /// Who is told an agent's words as they come: `everybody` who may see the session, or, `subscribed`, who asked for the session's
+    #[arg(long, env = "STREAMS", value_enum, default_value_t = Streams::Everybody, global = true)]
+    pub streams: Streams,
+
     /// Where everything is kept: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST/NAME`
     #[arg(
         long,
@@ -192,6 +196,15 @@ pub enum Channels {
     Everybody,
     /// Those of its boards, once it is on one.
     Board,
+}
+
+/// Who is told an agent's words as they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Streams {
+    /// Whoever may see the session.
+    Everybody,
+    /// Who asked for them (service `session-streams`).
+    Subscribed,
 }
 
 /// How log lines look.

@@ -97,6 +97,33 @@ impl Draft {
     }
 }
 
+/// A part of something that grows before it is stored as a whole, such as a message's text: told to
+/// who listens now, in order, and never stored.
+#[derive(Clone, Debug)]
+pub struct Delta {
+    /// The service that it comes from, such as `messages`.
+    pub source: &'static str,
+    /// What happened, such as `streaming:chunk`.
+    pub name: &'static str,
+    /// The id of what grows: who lacks one of its deltas is given none of those that follow.
+    pub of: Arc<str>,
+    /// Whether nothing follows.
+    pub is_last: bool,
+    /// Who is told.
+    pub audience: Audience,
+    /// What it is about.
+    pub topics: Arc<[Topic]>,
+    /// The payload, serialised once for everybody.
+    pub data: Arc<RawValue>,
+}
+
+impl Delta {
+    /// The id of the first thing of a kind that it is about.
+    pub fn topic(&self, kind: &str) -> Option<&str> {
+        self.topics.iter().find_map(|topic| topic.id_of(kind))
+    }
+}
+
 /// A committed event; it reads as the draft it was made from.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     access::Access,
-    event::Event,
+    event::{Delta, Event},
     stamp::Seq,
     subscription::{Events, Overflow, Subscription},
 };
@@ -23,6 +23,9 @@ const RECENT_BYTES: usize = 4 << 20;
 pub trait Sink: Send + Sync {
     /// Delivers events that follow each other; what they changed in who may see what is in force.
     fn deliver(&self, events: &[Arc<Event>]);
+
+    /// Tells a delta to who has room for it.
+    fn whisper(&self, delta: &Delta);
 }
 
 /// The node's publisher. Cheap to share behind an `Arc`.
@@ -106,6 +109,14 @@ impl Hub {
                 });
                 state.remember(Arc::clone(event));
             }
+        }
+    }
+
+    /// Tells a delta to who listens now: after the events published before, before those that follow.
+    pub fn whisper(&self, delta: &Delta) {
+        let state = self.lock();
+        for sink in &state.sinks {
+            sink.whisper(delta);
         }
     }
 

@@ -39,9 +39,14 @@ impl Overflow {
             Self::ReadOn => "read_on",
             Self::CutOff => "cut_off",
         };
-        metrics::counter!("roost_overflows_total", "protocol" => protocol, "policy" => policy)
-            .increment(1);
+        count_overflow(protocol, policy);
     }
+}
+
+/// Counts that a listener of a protocol did not keep up, and what was done about it.
+pub fn count_overflow(protocol: &'static str, policy: &'static str) {
+    metrics::counter!("roost_overflows_total", "protocol" => protocol, "policy" => policy)
+        .increment(1);
 }
 
 /// Something that takes memory while it waits.

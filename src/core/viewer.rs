@@ -23,4 +23,10 @@ pub trait Viewer: Send + Sync {
 
     /// Leaves a board; whether it was there.
     fn leave(&self, board: &str) -> bool;
+
+    /// Is told a session's deltas from now on; whether it can follow one more.
+    fn follow(&self, session: &str) -> bool;
+
+    /// Is not told them any more; whether it was.
+    fn unfollow(&self, session: &str) -> bool;
 }

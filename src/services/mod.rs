@@ -25,6 +25,7 @@ pub mod refresh;
 pub mod registry;
 pub mod repos;
 pub mod rules;
+pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
 pub mod tasks;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::core::{
     access::{Access, AccessChange},
-    event::{Event, View},
+    event::{Delta, Event, View},
     hub::{Hub, Sink},
     scope::Audience,
     stamp::{LogId, Seq},
@@ -35,6 +35,8 @@ pub(super) struct Emission {
     /// Holds this sink.
     pub(super) hub: Weak<Hub>,
     pub(super) log: LogId,
+    /// Whether deltas go only to who asked for their session's.
+    pub(super) subscribed: bool,
 }
 
 /// The second argument of a stamped event.
@@ -87,6 +89,27 @@ impl Sink for Emission {
             }
         }
     }
+
+    fn whisper(&self, delta: &Delta) {
+        let (Some(rooms), Some(hub)) = (self.peers.rooms(), self.hub.upgrade()) else {
+            return;
+        };
+        let (access, audience) = (hub.access(), &delta.audience);
+        let stream = delta.topic("session").map(stream_room);
+        let mut to: Vec<Room> = stream.into_iter().map(Room::from).collect();
+        for stamps in self.kinds().filter(|_| !self.subscribed) {
+            to.push(common_room(stamps).into());
+            let boards = delta.topics.iter().filter_map(|topic| topic.id_of("board"));
+            to.extend(self.board_rooms(boards, stamps));
+        }
+        let only = (!audience.is_everyone(access)).then(|| self.peers.admitted(audience, access));
+        rooms.offer(&to, delta, only.as_ref());
+    }
+}
+
+/// The room of those who asked for a session's deltas.
+pub(super) fn stream_room(session: &str) -> String {
+    format!("session-{session}")
 }
 
 /// Whether everybody who is let in receives the event, all in the same form.
@@ -137,7 +160,7 @@ impl Emission {
             rooms.send(&[common_room(stamps).into()], &frames, stamps, only);
             // Who is in rooms of boards is in no common one.
             for (event, frame) in events.iter().zip(&frames) {
-                let boards = self.board_rooms(event, stamps);
+                let boards = self.board_rooms(event.topics_of("board"), stamps);
                 if !boards.is_empty() {
                     rooms.send(&boards, std::slice::from_ref(frame), stamps, only);
                 }
@@ -151,9 +174,8 @@ impl Emission {
         kinds.filter(|stamps| self.peers.anybody(*stamps))
     }
 
-    /// The rooms of an event's boards that somebody is in.
-    fn board_rooms(&self, event: &Event, stamps: bool) -> Vec<Room> {
-        let boards = event.topics_of("board");
+    /// The rooms of these boards that somebody is in.
+    fn board_rooms<'a>(&self, boards: impl Iterator<Item = &'a str>, stamps: bool) -> Vec<Room> {
         let boards = boards.filter(|board| self.crowd.is_anybody_on(board));
         boards
             .map(|board| board_room(board, stamps).into())

@@ -6,12 +6,19 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use socketioxide::socket::Sid;
 
 use super::{login::SocketLogin, rooms::Broadcast};
-use crate::core::{access::Access, connection::Connection, event::View, queue::Overflow};
+use crate::core::{
+    access::Access,
+    connection::Connection,
+    event::{Delta, View},
+    queue::{Overflow, count_overflow},
+    scope::Audience,
+};
 
 /// The connections behind the sockets, so that one which fell behind can be ended or held back.
 #[derive(Default)]
@@ -39,9 +46,48 @@ struct Peer {
     refused: bool,
     /// Bytes of answers since the peer was last seen to take what there was.
     unsent: usize,
+    /// Deltas since the peer was last seen to take what there was.
+    deltas: usize,
+    /// What it lacks deltas of: it is given no more of them.
+    lacks: Vec<Arc<str>>,
     login: Arc<SocketLogin>,
     /// Whether the library did not know it when it was asked last.
     missing: bool,
+}
+
+/// Time after which a peer that takes no bytes is given no deltas, and how many a polling peer is given
+/// between two polls: its queue is left to what must not be lost.
+const LAG: Duration = Duration::from_millis(250);
+const DELTAS: usize = 1_024;
+
+impl Peer {
+    /// Whether it is given a delta.
+    fn takes(&mut self, delta: &Delta) -> bool {
+        if let Some(place) = self.lacks.iter().position(|of| *of == delta.of) {
+            if delta.is_last {
+                self.lacks.swap_remove(place);
+            }
+            return false;
+        }
+        let is_slow = match &self.connection {
+            Some(connection) => connection.unsent_for().is_some_and(|time| time > LAG),
+            None => {
+                self.deltas += 1;
+                self.deltas > DELTAS
+            }
+        };
+        if is_slow {
+            self.lack(delta);
+        }
+        !is_slow
+    }
+
+    fn lack(&mut self, delta: &Delta) {
+        count_overflow("socketio", "drop_deltas");
+        if !delta.is_last {
+            self.lacks.push(Arc::clone(&delta.of));
+        }
+    }
 }
 
 impl Peers {
@@ -54,6 +100,8 @@ impl Peers {
             connection,
             refused: false,
             unsent: 0,
+            deltas: 0,
+            lacks: Vec::new(),
             login,
             missing: false,
         };
@@ -112,6 +160,32 @@ impl Peers {
         forms
     }
 
+    /// The sockets of whom an audience admits.
+    pub(super) fn admitted(&self, audience: &Audience, access: &Access) -> HashSet<Sid> {
+        let mut logins = self.logins();
+        logins.retain(|login| audience.admits(&login.listener(), access));
+        logins.iter().map(|login| login.sid).collect()
+    }
+
+    /// Keeps the sockets that are given a delta: those that take what they are sent, and lack nothing
+    /// of what it is a part of.
+    pub(super) fn leave_out_slow(&self, sockets: &mut Vec<Sid>, delta: &Delta) {
+        let mut known = self.lock();
+        sockets.retain(|sid| {
+            known
+                .peers
+                .get_mut(sid)
+                .is_some_and(|peer| peer.takes(delta))
+        });
+    }
+
+    /// Notes that a socket was not given a delta.
+    pub(super) fn lacks(&self, sid: Sid, delta: &Delta) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.lack(delta);
+        }
+    }
+
     /// Says which rooms the sockets join.
     pub(super) fn are_in<B: Broadcast + 'static>(&self, rooms: &Arc<B>) {
         let weak = Arc::downgrade(rooms);
@@ -143,6 +217,7 @@ impl Peers {
     pub(super) fn polled(&self, sid: Sid) -> bool {
         self.lock().peers.get_mut(&sid).is_some_and(|peer| {
             peer.unsent = 0;
+            peer.deltas = 0;
             peer.refused
         })
     }

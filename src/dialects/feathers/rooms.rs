@@ -22,6 +22,7 @@ use socketioxide_core::{
 };
 
 use super::{events::Frame, peers::Peers};
+use crate::core::event::Delta;
 
 /// The adapter that this dialect's sockets use.
 pub(super) type Adapter = Rooms<Emitter>;
@@ -93,8 +94,7 @@ impl<E: SocketEmitter> Rooms<E> {
             let alone = BroadcastOptions::new(sid);
             let sent = self.local.broadcast(packet.clone(), alone);
             // A closed socket is on its way out by itself.
-            let full = |error: &SocketError| matches!(error, SocketError::InternalChannelFull);
-            if sent.is_err_and(|errors| errors.iter().any(full)) {
+            if sent.is_err_and(|errors| errors.iter().any(is_full_error)) {
                 self.local.del_all(sid);
                 self.peers.cut_off(sid);
                 return;
@@ -108,6 +108,10 @@ pub(super) trait Broadcast: Send + Sync {
     /// Sends frames, with or without their stamps, to the sockets in any of these rooms, or to those of
     /// them that are named; each gets all of the frames before the next one's turn.
     fn send(&self, rooms: &[Room], frames: &[Frame<'_>], stamps: bool, only: Option<&HashSet<Sid>>);
+
+    /// Sends a delta to the sockets in any of these rooms, or to those of them that are named, as far as
+    /// they have room for it.
+    fn offer(&self, rooms: &[Room], delta: &Delta, only: Option<&HashSet<Sid>>);
 }
 
 impl<E: SocketEmitter> Broadcast for Rooms<E> {
@@ -137,6 +141,35 @@ impl<E: SocketEmitter> Broadcast for Rooms<E> {
             }
         }
     }
+
+    fn offer(&self, rooms: &[Room], delta: &Delta, only: Option<&HashSet<Sid>>) {
+        let mut options = BroadcastOptions::default();
+        options.rooms.extend(rooms.iter().cloned());
+        let mut sockets = self.local.sockets(options);
+        if let Some(only) = only {
+            sockets.retain(|sid| only.contains(sid));
+        }
+        self.peers.leave_out_slow(&mut sockets, delta);
+        if sockets.is_empty() {
+            return;
+        }
+        let name = [delta.source, " ", delta.name].concat();
+        let value = self.local.parser().encode_value(&delta.data, Some(&name));
+        // Text that was JSON before.
+        let Ok(value) = value else { return };
+        let packet = Packet::event(self.local.path().clone(), value);
+        for sid in sockets {
+            let alone = BroadcastOptions::new(sid);
+            let sent = self.local.broadcast(packet.clone(), alone);
+            if sent.is_err_and(|errors| errors.iter().any(is_full_error)) {
+                self.peers.lacks(sid, delta);
+            }
+        }
+    }
+}
+
+const fn is_full_error(error: &SocketError) -> bool {
+    matches!(error, SocketError::InternalChannelFull)
 }
 
 /// Time between looks at a socket that takes nothing.

@@ -20,7 +20,7 @@ use super::{
     resume::Handshake,
     rooms::{Adapter, Socket},
 };
-use crate::{App, core::connection::Connection, error::Result};
+use crate::{App, config::Streams, core::connection::Connection, error::Result};
 
 /// Packets that may wait for one socket.
 const QUEUE: usize = 4_096;
@@ -90,6 +90,7 @@ impl SocketIo {
             crowd: Arc::clone(&server.crowd),
             hub: Arc::downgrade(&app.store.story().hub),
             log,
+            subscribed: app.config.streams == Streams::Subscribed,
         }));
         Self { layer, server }
     }

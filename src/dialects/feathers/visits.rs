@@ -3,16 +3,23 @@
 //! A socket is on a board that it views (`presence`), points at (`cursor-move`), read (`get`) or named
 //! at the handshake, until the last of these reasons is gone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Number;
 
 use super::{
+    events::stream_room,
     login::{SocketLogin, State},
     outbox::Cursor,
     rooms::{EVERYBODY, STAMPED, Socket},
 };
 use crate::core::{Record, event::Event, presence::Stay, viewer::Viewer};
+
+/// Sessions whose deltas a socket may ask for.
+const STREAMS: usize = 1_000;
 
 /// The boards that a socket is on.
 #[derive(Default)]
@@ -22,6 +29,8 @@ pub(super) struct Visits {
     begun: bool,
     /// Under what name it shows itself.
     name: Arc<str>,
+    /// The sessions whose deltas it asked for.
+    streams: BTreeSet<String>,
 }
 
 /// Why a socket is on a board.
@@ -59,6 +68,7 @@ impl SocketLogin {
             self.finish(&board, visit, &state.visits.name);
         }
         state.visits.begun = false;
+        state.visits.streams.clear();
         self.server.crowd.depart(self.sid);
     }
 
@@ -75,6 +85,8 @@ impl SocketLogin {
 
     /// Joins the rooms of what it hears.
     pub(super) fn join_rooms(&self, socket: &Socket, state: &State) {
+        let streams = state.visits.streams.iter();
+        socket.join(streams.map(|id| stream_room(id)).collect::<Vec<_>>());
         if self.is_scoped(state) {
             let boards = state.visits.boards.keys();
             socket.join(boards.map(|board| self.room(board)).collect::<Vec<_>>());
@@ -319,5 +331,22 @@ impl Viewer for SocketLogin {
 
     fn leave(&self, board: &str) -> bool {
         self.leave_board(board)
+    }
+
+    fn follow(&self, session: &str) -> bool {
+        let mut state = self.lock();
+        if !state.hears || state.visits.streams.len() >= STREAMS {
+            return false;
+        }
+        if state.visits.streams.insert(session.to_owned()) && state.live {
+            self.with_socket(|socket| socket.join(stream_room(session)));
+        }
+        true
+    }
+
+    fn unfollow(&self, session: &str) -> bool {
+        let followed = self.lock().visits.streams.remove(session);
+        self.with_socket(|socket| socket.leave(stream_room(session)));
+        followed
     }
 }
