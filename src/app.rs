@@ -55,7 +55,8 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let required = config.auth == Auth::Required;
     let mut services = Services::new(door(config)?);
     services.limits = Limits::new(config.calls_per_sec());
-    services::register(&mut services, &Workspace::new(folder, !required));
+    let workspace = Workspace::new(folder, !required);
+    services::register(&mut services, &workspace, agent(config)?);
     Ok(services)
 }
 
@@ -109,7 +110,7 @@ impl App {
             config.database_url.expose_secret(),
             config.synchronous.as_str(),
         );
-        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let (tasks, stopping) = (services.tasks.clone(), services.stopping.clone());
         let broken = CancellationToken::new();
         let presence = Presence::new(Arc::clone(&clock));
         let (store, closing) = Store::open(url, synchronous, clock, broken.clone()).await?;
@@ -126,4 +127,8 @@ impl App {
             closing,
         ))
     }
+}
+
+fn agent(_config: &Config) -> Result<crate::runner::SharedAgent, String> {
+    Err("not yet".to_owned())
 }

@@ -108,6 +108,9 @@ pub async fn serve_with(
     more: Router,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    if let Some(runs) = &app.services.runs {
+        runs.recover(&app.store).await?;
+    }
     let connections = Connections::default();
     let dialects = dialects::build(&app, more);
     for listener in listeners {

@@ -16,6 +16,7 @@ pub mod messages;
 pub mod private_boards;
 pub mod refresh_tokens;
 pub mod repos;
+pub mod runs;
 pub mod sessions;
 pub mod tasks;
 pub mod users;

@@ -35,6 +35,9 @@ pub struct Model {
     pub permission_request: Option<String>,
     #[sea_orm(column_type = "Json", nullable)]
     pub raw_sdk_response: Option<String>,
+    pub error: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub usage: Option<String>,
 }
 
 /// Relations: the store joins by column.

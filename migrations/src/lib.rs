@@ -8,6 +8,7 @@ mod m0002_services;
 mod m0003_users;
 mod m0004_members;
 mod m0005_api_keys;
+mod m0006_runs;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_users::Migration),
             Box::new(m0004_members::Migration),
             Box::new(m0005_api_keys::Migration),
+            Box::new(m0006_runs::Migration),
         ]
     }
 }

@@ -9,6 +9,7 @@ pub mod board_members;
 pub mod board_sessions;
 pub mod boards;
 pub mod bulk;
+pub mod cascade;
 pub mod clones;
 pub mod door;
 pub mod events;
@@ -25,6 +26,7 @@ pub mod refresh;
 pub mod registry;
 pub mod repos;
 pub mod rules;
+pub mod runs;
 pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
@@ -48,8 +50,11 @@ use self::{
     events::Events,
     genealogy::{Branch, Genealogy},
     health::Health,
+    hooks::after,
     refresh::Refresh,
     registry::Need,
+    runs::{Decide, Prompts, Queue, Runs, Stop},
+    session_streams::SessionStreams,
     tasks::End,
     users::HashPasswords,
     worktrees::Worktrees,
@@ -57,11 +62,12 @@ use self::{
 use crate::{
     core::{call::Method, identity::Role, turn::Turn},
     error::Result,
+    runner::SharedAgent,
     store::Store,
 };
 
-/// Registers Roost's own services.
-pub fn register(services: &mut Services, workspace: &Workspace) {
+/// Registers Roost's own services; an agent executes prompts.
+pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAgent) {
     register_people(services);
     let sessions = services.add_records("sessions", sessions::service(workspace));
     let tasks = services.add_records("tasks", tasks::service());
@@ -71,6 +77,12 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
         entry.hook(presence::on_reading());
     }
     register_presence(services);
+    let runs = Runs::new(
+        agent,
+        [&sessions, &tasks, &messages],
+        services.tasks.clone(),
+        services.stopping.clone(),
+    );
     let repos = services.add_records("repos", repos::service());
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
@@ -99,7 +111,9 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
             report: "error",
         },
     );
+    services.add("session-streams", SessionStreams(sessions.clone()));
     services.add("boards/:id/sessions", BoardSessions { boards, sessions });
+    register_runs(services, &runs);
     let workspace = || workspace.clone();
     services.add(
         "repos/clone",
@@ -115,6 +129,32 @@ pub fn register(services: &mut Services, workspace: &Workspace) {
             workspace: workspace(),
         },
     );
+    services.runs = Some(runs);
+}
+
+/// Registers how prompts come and run.
+fn register_runs(services: &mut Services, runs: &Arc<Runs>) {
+    let of = || Arc::clone(runs);
+    services.add("sessions/:id/prompt", Prompts(of()));
+    services.add("sessions/:id/messages/queue", Queue(of()));
+    services.add("sessions/:id/stop", Stop(of()));
+    services.add("sessions/:id/permission-decision", Decide(of()));
+    // Whoever ends a task, or takes a session away, ends what runs for it.
+    let ends = [
+        ("sessions", vec![Method::Remove]),
+        ("tasks", vec![Method::Update, Method::Patch, Method::Remove]),
+        ("tasks/:id/complete", vec![Method::Create]),
+        ("tasks/:id/fail", vec![Method::Create]),
+    ];
+    for (path, methods) in ends {
+        let runs = of();
+        if let Some(entry) = services.entry(path) {
+            entry.hook(after(methods, move |call, answer| {
+                runs.heed(&call.method, &answer.data);
+                Ok(())
+            }));
+        }
+    }
 }
 
 /// Registers who there is and how they log in.

@@ -4,12 +4,14 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use serde_json::Value;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     door::Door,
     hooks::{Context, Hook, Next},
     limits::Limits,
     records::Records,
+    runs::Runs,
 };
 use crate::{
     core::{
@@ -134,6 +136,12 @@ pub struct Services {
     pub limits: Limits,
     /// Who views which board: places are boards, keys are users.
     pub viewers: Presence,
+    /// Prompts that run; none where there are no sessions.
+    pub runs: Option<Arc<Runs>>,
+    /// What runs in the background.
+    pub tasks: TaskTracker,
+    /// Cancelled when the daemon stops.
+    pub stopping: CancellationToken,
     entries: Vec<Entry>,
     exact: HashMap<&'static str, usize>,
     /// Paths with `:parameters`, in segments.
@@ -147,6 +155,9 @@ impl Services {
             door,
             limits: Limits::default(),
             viewers: Presence::new(Arc::new(SystemClock)),
+            runs: None,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
             entries: Vec::new(),
             exact: HashMap::new(),
             patterns: Vec::new(),

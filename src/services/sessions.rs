@@ -8,7 +8,7 @@ use futures_util::{
 use serde_json::{Value, json};
 
 use super::{
-    boards,
+    boards, cascade,
     git::Workspace,
     records::Records,
     repos::is_plain_name,
@@ -147,7 +147,12 @@ impl Rules for Sessions {
                 (Change::Created, Some(board)) => {
                     Ok(vec![boards::add_session(board, id, work).await?])
                 }
-                (Change::Removed, _) => boards::forget_session(id, work).await,
+                (Change::Removed, _) => {
+                    // While it is known who hears of them.
+                    let mut gone = cascade::removed_with(id, work).await?;
+                    gone.extend(boards::forget_session(id, work).await?);
+                    Ok(gone)
+                }
                 _ => Ok(Vec::new()),
             }
         }

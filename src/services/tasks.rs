@@ -140,7 +140,7 @@ fn check(task: &Record) -> Result<()> {
     one_of(task, "status", &STATUSES)
 }
 
-fn is_over(task: &Record) -> bool {
+pub(super) fn is_over(task: &Record) -> bool {
     text(task, "status").is_some_and(|status| OVER.contains(&status))
 }
 

@@ -237,6 +237,22 @@ impl Settings {
         self.answer(done, several, &write, work).await
     }
 
+    pub(super) async fn put(
+        &self,
+        given: Record,
+        event: &'static str,
+        work: &mut Work<'_>,
+    ) -> Result<Value> {
+        let mut records = [self.table.insert(work.tx, &given).await?];
+        let scopes = self.rules.scopes(work.tx, &records).await?;
+        self.render(work.tx, &mut records).await?;
+        let [record] = records.map(Value::Object);
+        for scope in scopes.into_iter().flatten() {
+            work.publish(scope.draft(self.source.clone(), event, &record)?);
+        }
+        Ok(record)
+    }
+
     async fn change(&self, mut write: Write, work: &mut Work<'_>) -> Result<Value> {
         let current = self.current(&write, work).await?;
         let given = &self.record(write.data.take())?;
@@ -399,7 +415,7 @@ impl Settings {
         })
     }
 
-    async fn render(&self, db: &mut dyn Reader, records: &mut [Record]) -> Result<()> {
+    pub(super) async fn render(&self, db: &mut dyn Reader, records: &mut [Record]) -> Result<()> {
         if self.rules.leaves_out_nulls() {
             leave_out_nulls(records);
         }

@@ -90,6 +90,49 @@ impl Records {
         self.0.table.find(db, &query, None).await
     }
 
+    /// The records that fit a query, as clients write it.
+    ///
+    /// # Errors
+    /// `BadRequest` if it cannot be read, or if the database fails.
+    pub async fn matching(&self, query: &Record, db: &mut dyn Reader) -> Result<Vec<Record>> {
+        let query = Query::parse(query, &self.0.fields, db.backend())?;
+        let mut records = self.0.table.find(db, &query, query.limit).await?;
+        self.0.render(db, &mut records).await?;
+        Ok(records)
+    }
+
+    /// How many records fit a query.
+    ///
+    /// # Errors
+    /// As [`matching`](Self::matching).
+    pub async fn count(&self, query: &Record, db: &mut dyn Reader) -> Result<u64> {
+        let query = Query::parse(query, &self.0.fields, db.backend())?;
+        self.0.table.count(db, query.condition).await
+    }
+
+    /// Removes a record and publishes that whom the unit works for did.
+    ///
+    /// # Errors
+    /// As `remove` answers a client.
+    pub async fn remove(&self, id: &str, work: &mut Work<'_>) -> Result<Value> {
+        let (id, by) = (Some(id.into()), work.by.clone());
+        let write = Write::own(&self.0, Method::Remove, id, Value::Null, by);
+        self.0.write(write, work).await
+    }
+
+    /// Creates a record that its rules leave as it is, under an event name of its own.
+    ///
+    /// # Errors
+    /// As `create` answers a client.
+    pub async fn put(
+        &self,
+        record: Record,
+        event: &'static str,
+        work: &mut Work<'_>,
+    ) -> Result<Value> {
+        self.0.put(record, event, work).await
+    }
+
     /// Creates a record, or several from a list, and publishes that whom the unit works for did.
     ///
     /// # Errors

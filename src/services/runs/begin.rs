@@ -1,0 +1,211 @@
+//! How a prompt begins to run.
+
+use std::{path::PathBuf, sync::Arc};
+
+use entities::runs;
+use sea_orm::sea_query::Query;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Active, Runs, owned, start};
+use crate::{
+    core::{Record, clock::Timestamp, identity::Identity, turn::Turn},
+    error::{Error, Result},
+    runner::Prompt,
+    services::values::text,
+    store::{Store, lane::Work},
+};
+
+/// Characters of a prompt that describe its task.
+const DESCRIPTION: usize = 120;
+
+/// What somebody asks.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) text: String,
+    /// What the agent may do without asking, in its own words.
+    pub(super) permission_mode: Option<String>,
+    /// Whether viewers are told words as they come.
+    pub(super) streams: bool,
+    pub(super) by: Identity,
+    /// The task that it has already.
+    pub(super) task: Option<String>,
+}
+
+/// A run that begins. Where it does not go on, the session is free again.
+pub(super) struct Started {
+    pub(super) prompt: Prompt,
+    pub(super) streams: bool,
+    pub(super) stop: CancellationToken,
+    pub(super) at: Timestamp,
+    pub(super) runs: Arc<Runs>,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.runs.free(&self.prompt.session, &self.prompt.task);
+    }
+}
+
+impl Asked {
+    /// Reads a call's data.
+    ///
+    /// # Errors
+    /// `BadRequest` if nothing is asked.
+    pub(super) fn read(data: &Value, by: Identity) -> Result<Self> {
+        let prompt = data.get("prompt").and_then(Value::as_str);
+        let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
+        Ok(Self {
+            text: prompt
+                .ok_or_else(|| Error::bad_request("Prompt required"))?
+                .to_owned(),
+            permission_mode: data["permissionMode"].as_str().map(str::to_owned),
+            streams: data["stream"] != json!(false),
+            by,
+            task: None,
+        })
+    }
+}
+
+impl Runs {
+    /// Runs a prompt, or puts it behind what runs; answers at once.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such session, or if the database fails.
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        session: String,
+        asked: Asked,
+        turn: Turn,
+        store: Store,
+    ) -> Result<Value> {
+        let runs = Arc::clone(&self);
+        let streams = asked.streams;
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = asked.by.clone();
+            let session = runs.sessions.read(work.tx, &session, &work.by).await?;
+            if runs.is_busy(text(&session, "session_id").unwrap_or_default()) {
+                let task = runs.wait(&session, asked, work).await?;
+                return Ok((None, json!(task)));
+            }
+            let started = runs.begin(&session, asked, work).await?;
+            let task = json!(started.prompt.task);
+            Ok((Some(started), task))
+        };
+        let (started, task) = store.write(&turn, unit).await?;
+        let status = if started.is_some() {
+            "running"
+        } else {
+            "created"
+        };
+        if let Some(started) = started {
+            self.launch(started, &store);
+        }
+        Ok(json!({"success": true, "taskId": task, "status": status, "streaming": streams}))
+    }
+
+    /// Begins to run a prompt in a session where nothing runs.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        session: &Record,
+        asked: Asked,
+        work: &mut Work<'_>,
+    ) -> Result<Started> {
+        let id = owned(session, "session_id");
+        let mut changes = json!({"status": "running", "ready_for_prompt": false});
+        let task = match &asked.task {
+            Some(task) => {
+                let running = json!({"status": "running"});
+                self.tasks.patch(task, running, work).await?;
+                task.clone()
+            }
+            None => {
+                let task = self.create_task(session, &asked, "running", work).await?;
+                changes["tasks"] = and(session.get("tasks"), &task);
+                task
+            }
+        };
+        self.sessions.patch(&id, changes, work).await?;
+        remember(&id, &task, work).await?;
+        let stop = CancellationToken::new();
+        let active = Active {
+            task: task.clone(),
+            stop: stop.clone(),
+            decisions: None,
+            questions: std::collections::HashMap::new(),
+        };
+        self.lock().insert(id.clone(), active);
+        let inside = |field: &str, name: &str| {
+            let value = session.get(field)?.get(name)?.as_str()?;
+            Some(value.to_owned())
+        };
+        Ok(Started {
+            prompt: Prompt {
+                text: asked.text,
+                session: id,
+                task,
+                folder: PathBuf::from(inside("repo", "cwd").unwrap_or_default()),
+                agent_session: text(session, "sdk_session_id").map(str::to_owned),
+                model: inside("model_config", "model"),
+                permission_mode: asked
+                    .permission_mode
+                    .or_else(|| inside("permission_config", "mode")),
+            },
+            streams: asked.streams,
+            stop,
+            at: work.now,
+            runs: Arc::clone(self),
+        })
+    }
+
+    /// Creates a prompt's task, and returns its id.
+    pub(super) async fn create_task(
+        &self,
+        session: &Record,
+        asked: &Asked,
+        status: &str,
+        work: &mut Work<'_>,
+    ) -> Result<String> {
+        let count = session.get("message_count").and_then(Value::as_i64);
+        let count = count.unwrap_or_default();
+        let sha = session["git_state"]["current_sha"].as_str();
+        let sha = sha.filter(|sha| !sha.is_empty()).unwrap_or("unknown");
+        let now = work.now.to_string();
+        let task = json!({
+            "session_id": session["session_id"],
+            "status": status,
+            "description": start(&asked.text, DESCRIPTION),
+            "full_prompt": asked.text,
+            "message_range": {
+                "start_index": count,
+                "end_index": count + 1,
+                "start_timestamp": now,
+                "end_timestamp": now,
+            },
+            "git_state": {"sha_at_start": sha},
+            "tool_use_count": 0,
+            "created_by": work.by.user_id(),
+        });
+        let task = self.tasks.create(task, work).await?;
+        Ok(task["task_id"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// A list of ids and one more.
+pub(super) fn and(ids: Option<&Value>, id: &str) -> Value {
+    let mut ids = ids.and_then(Value::as_array).cloned().unwrap_or_default();
+    ids.push(json!(id));
+    Value::Array(ids)
+}
+
+/// Notes in the database that a session runs a task.
+async fn remember(session: &str, task: &str, work: &mut Work<'_>) -> Result<()> {
+    use runs::Column::{SessionId, StartedAt, TaskId};
+    let mut insert = Query::insert();
+    insert
+        .into_table(runs::Entity)
+        .columns([SessionId, TaskId, StartedAt])
+        .values_panic([session.into(), task.into(), work.now.to_string().into()]);
+    let statement = work.tx.backend().build(&insert);
+    work.tx.execute(statement).await.map(drop)
+}

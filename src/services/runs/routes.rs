@@ -1,0 +1,227 @@
+//! The routes below a session by which prompts come, wait, stop and are decided on.
+//!
+//! Source: docs/protocols/feathers.md, "Prompts".
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Runs, begin::Asked, owned};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        call::{Answer, Call, Method},
+    },
+    error::{Error, Result},
+    runner::Decision,
+    services::{Service, values::text},
+    store::{Store, lane::Work},
+};
+
+/// `sessions/:id/prompt`: `create {prompt, permissionMode?, stream?}` answers at once with `{success,
+/// taskId, status, streaming}`.
+pub struct Prompts(pub Arc<Runs>);
+
+impl Service for Prompts {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Create]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(async move {
+            let asked = Asked::read(&call.data, call.caller.identity.clone())?;
+            let session = call.parameter("id").to_owned();
+            let runs = Arc::clone(&self.0);
+            let asking = runs.ask(session, asked, call.turn.clone(), store.clone());
+            self.0.detach(asking).await
+        })
+    }
+}
+
+/// `sessions/:id/messages/queue`: `create {prompt}` answers `{success, message}`, `find` the queue.
+pub struct Queue(pub Arc<Runs>);
+
+impl Service for Queue {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Find, Method::Create]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(async move {
+            let by = call.caller.identity.clone();
+            let session = call.parameter("id").to_owned();
+            if call.method == Method::Find {
+                let mut db = store.reader();
+                let session = self.0.sessions.read(&mut db, &session, &by).await?;
+                let id = text(&session, "session_id").unwrap_or_default();
+                let queued = self.0.queued(id, &mut db).await?;
+                return Ok(json!({"total": queued.len(), "data": queued}).into());
+            }
+            let asked = Asked::read(&call.data, by)?;
+            let runs = Arc::clone(&self.0);
+            let queueing = runs.queue(session, asked, call.turn.clone(), store.clone());
+            self.0.detach(queueing).await
+        })
+    }
+}
+
+/// `sessions/:id/stop`: `create {}` answers `{success, reason?}`.
+pub struct Stop(pub Arc<Runs>);
+
+impl Service for Stop {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Create]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        let runs = Arc::clone(&self.0);
+        let (session, by) = (
+            call.parameter("id").to_owned(),
+            call.caller.identity.clone(),
+        );
+        Box::pin(async move {
+            let unit = async move |work: &mut Work<'_>| {
+                work.by = by;
+                let session = runs.sessions.read(work.tx, &session, &work.by).await?;
+                let id = text(&session, "session_id").unwrap_or_default();
+                let run = runs
+                    .lock()
+                    .get(id)
+                    .map(|run| (run.task.clone(), run.stop.clone()));
+                let Some((task, stop)) = run else {
+                    let status = text(&session, "status").unwrap_or("idle");
+                    let reason = format!("Session is not running (status: {status})");
+                    return Ok((json!({"success": false, "reason": reason}), None));
+                };
+                let stopping = json!({"status": "stopping"});
+                runs.tasks.patch(&task, stopping, work).await?;
+                Ok((json!({"success": true}), Some(stop)))
+            };
+            let (answer, stop) = store.write(&call.turn, unit).await?;
+            if let Some(stop) = stop {
+                stop.cancel();
+            }
+            Ok(answer.into())
+        })
+    }
+}
+
+/// `sessions/:id/permission-decision`: `create {requestId, taskId, allow, reason?, scope?, decidedBy?}`
+/// answers `{success}`, also if nobody waits for it any more.
+pub struct Decide(pub Arc<Runs>);
+
+impl Service for Decide {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Create]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        let runs = Arc::clone(&self.0);
+        let (session, by) = (
+            call.parameter("id").to_owned(),
+            call.caller.identity.clone(),
+        );
+        let data = call.data.clone();
+        Box::pin(async move {
+            let id = data["requestId"].as_str().map(str::to_owned);
+            let id = id.ok_or_else(|| Error::bad_request("requestId required"))?;
+            let allow = data["allow"].as_bool();
+            let allow = allow.ok_or_else(|| Error::bad_request("`allow` must be true or false"))?;
+            let decision = Decision {
+                id,
+                allow,
+                reason: data["reason"].as_str().map(str::to_owned),
+            };
+            let unit = async move |work: &mut Work<'_>| {
+                work.by = by;
+                let session = runs.sessions.read(work.tx, &session, &work.by).await?;
+                runs.decide(&session, decision, &data, work).await
+            };
+            store.write(&call.turn, unit).await?;
+            Ok(json!({"success": true}).into())
+        })
+    }
+}
+
+impl Runs {
+    /// Puts a prompt into a session's queue; where nothing runs it is begun with.
+    async fn queue(
+        self: Arc<Self>,
+        session: String,
+        asked: Asked,
+        turn: crate::core::turn::Turn,
+        store: Store,
+    ) -> Result<Value> {
+        let runs = Arc::clone(&self);
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = asked.by.clone();
+            let session = runs.sessions.read(work.tx, &session, &work.by).await?;
+            let id = text(&session, "session_id").unwrap_or_default();
+            let message = runs.enqueue(id, &asked, work).await?;
+            let started = if runs.is_busy(id) {
+                None
+            } else {
+                runs.next(&session, work).await?
+            };
+            Ok((started, message))
+        };
+        let (started, message) = store.write(&turn, unit).await?;
+        if let Some(started) = started {
+            self.launch(started, &store);
+        }
+        Ok(json!({"success": true, "message": message}))
+    }
+
+    /// Tells a run what was decided, and everybody that it goes on.
+    async fn decide(
+        &self,
+        session: &Record,
+        decision: Decision,
+        data: &Value,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let id = owned(session, "session_id");
+        let taken = self.lock().get_mut(&id).and_then(|run| {
+            let fits = data["taskId"].as_str().is_none_or(|task| task == run.task);
+            let message = run.questions.remove(&decision.id).filter(|_| fits)?;
+            Some((run.task.clone(), message, run.decisions.clone()))
+        });
+        let Some((task, message, decisions)) = taken else {
+            return Ok(());
+        };
+        let asked = self.messages.read(work.tx, &message, &work.by).await?;
+        let mut content = asked["content"].clone();
+        content["status"] = json!(if decision.allow { "approved" } else { "denied" });
+        content["decided_at"] = json!(work.now.to_string());
+        let by = data["decidedBy"].as_str().map(str::to_owned);
+        content["decided_by"] = json!(by.or_else(|| work.by.user_id().map(str::to_owned)));
+        for name in ["scope", "reason"] {
+            if let Some(value) = data.get(name).filter(|value| value.is_string()) {
+                content[name] = value.clone();
+            }
+        }
+        self.messages
+            .patch(&message, json!({"content": content}), work)
+            .await?;
+        let goes_on = json!({"status": "running", "permission_request": null});
+        self.tasks.patch(&task, goes_on, work).await?;
+        self.sessions
+            .patch(&id, json!({"status": "running"}), work)
+            .await?;
+        if let Some(decisions) = decisions {
+            // The run may have ended just now.
+            drop(decisions.send(decision));
+        }
+        Ok(())
+    }
+
+    /// Does something to its end, whether or not the caller waits for it.
+    async fn detach(
+        &self,
+        work: impl Future<Output = Result<Value>> + Send + 'static,
+    ) -> Result<Answer> {
+        let done = self.tracker.spawn(work).await;
+        let lost = |_| Error::general("The prompt could not be taken");
+        done.map_err(lost)?.map(Answer::from)
+    }
+}

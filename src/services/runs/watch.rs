@@ -1,0 +1,405 @@
+//! Follows a run: what the agent says becomes messages, events and deltas.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::{
+    Runs,
+    begin::Started,
+    ending::{Ended, is_passing},
+    start,
+    telling::Telling,
+};
+use crate::{
+    core::{Record, turn::Turn},
+    error::{Error, Kind, Result},
+    runner::{Output, Usage},
+    services::rules::Scope,
+    store::{Store, lane::Work},
+};
+
+/// Characters of a message that are shown in lists.
+const PREVIEW: usize = 200;
+
+/// Time before a write that failed for now is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A run that is followed.
+struct Watch {
+    runs: Arc<Runs>,
+    store: Store,
+    started: Started,
+    telling: Telling,
+    tools: u64,
+    model: Option<String>,
+    usage: Option<Usage>,
+}
+
+impl Runs {
+    /// Follows a run to its end, and those that wait behind it.
+    pub(super) async fn watch(self: Arc<Self>, started: Started, store: Store) {
+        let mut next = Some(started);
+        while let Some(started) = next.take() {
+            let watch = Watch::new(Arc::clone(&self), started, store.clone());
+            next = watch.follow().await;
+        }
+    }
+}
+
+impl Watch {
+    fn new(runs: Arc<Runs>, started: Started, store: Store) -> Self {
+        let prompt = &started.prompt;
+        let (session, task) = (prompt.session.clone(), prompt.task.clone());
+        Self {
+            telling: Telling::new(store.clone(), session, task, started.streams),
+            runs,
+            store,
+            started,
+            tools: 0,
+            model: None,
+            usage: None,
+        }
+    }
+
+    /// Follows the run; what runs next in its session.
+    async fn follow(mut self) -> Option<Started> {
+        let asked = self.say("user", "user", json!(self.started.prompt.text), None);
+        if let Err(error) = asked.await {
+            self.give_up(&error);
+        }
+        let stop = self.started.stop.clone();
+        let prompt = self.started.prompt.clone();
+        let mut run = self
+            .runs
+            .agent
+            .start(prompt, stop.clone(), &self.runs.tracker);
+        self.note(|active| active.decisions = Some(run.decisions));
+        let stopping = self.runs.stopping.clone();
+        let mut end = Output::Stopped;
+        loop {
+            let output = tokio::select! {
+                output = run.output.recv() => output,
+                () = stopping.cancelled(), if !stop.is_cancelled() => {
+                    stop.cancel();
+                    continue;
+                }
+            };
+            let Some(output) = output else { break };
+            if output.is_end() {
+                end = output;
+                break;
+            }
+            if let Err(error) = self.take(output).await {
+                self.give_up(&error);
+            }
+        }
+        // The daemon that comes back says what became of it.
+        if stopping.is_cancelled() {
+            return None;
+        }
+        self.finish(end).await
+    }
+
+    /// A run whose records cannot be written any more: its session is gone.
+    fn give_up(&self, error: &Error) {
+        if error.kind() != Kind::NotFound && error.kind() != Kind::BadRequest {
+            tracing::error!(%error, "a run could not be followed");
+        }
+        self.started.stop.cancel();
+    }
+
+    /// Makes of an output what it stands for.
+    async fn take(&mut self, output: Output) -> Result<()> {
+        match output {
+            Output::Session { id, model } => self.meet(id, model).await,
+            Output::Thinking(chunk) => self.telling.think(&chunk).await,
+            Output::Thought => self.telling.thought().await,
+            Output::Text(chunk) => self.telling.text(&chunk).await,
+            Output::Message(content) => {
+                let grown = self.telling.complete(None).await?;
+                let id = grown.map(|(id, _)| id.to_string());
+                self.say("assistant", "assistant", content, id).await
+            }
+            Output::ToolStart { id, name, .. } => {
+                self.tools += 1;
+                let what = json!({"tool_use_id": id, "tool_name": name});
+                self.publish("tasks", "tool:start", what).await
+            }
+            Output::ToolResult {
+                id,
+                content,
+                is_error,
+            } => {
+                let mut result =
+                    json!({"type": "tool_result", "tool_use_id": id, "content": content});
+                if is_error {
+                    result["is_error"] = json!(true);
+                }
+                self.say("user", "user", json!([result]), None).await?;
+                let what = json!({"tool_use_id": id});
+                self.publish("tasks", "tool:complete", what).await
+            }
+            Output::Permission {
+                id,
+                tool,
+                input,
+                tool_use,
+            } => self.ask(id, tool, input, tool_use).await,
+            Output::Usage(usage) => {
+                self.usage = Some(usage);
+                Ok(())
+            }
+            Output::Done | Output::Failed(_) | Output::Stopped => Ok(()),
+        }
+    }
+
+    /// Notes what the agent calls its session, and what model it uses.
+    async fn meet(&mut self, id: Option<String>, model: Option<String>) -> Result<()> {
+        let runs = Arc::clone(&self.runs);
+        let prompt = self.started.prompt.clone();
+        let news = model.filter(|model| self.model.as_ref() != Some(model));
+        self.model = news.clone().or_else(|| self.model.take());
+        self.write(async move |work: &mut Work<'_>| {
+            if let Some(model) = news {
+                let model = json!({"model": model});
+                runs.tasks.patch(&prompt.task, model, work).await?;
+            }
+            if let Some(id) = id.filter(|id| prompt.agent_session.as_ref() != Some(id)) {
+                let id = json!({"sdk_session_id": id});
+                runs.sessions.patch(&prompt.session, id, work).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Creates a message.
+    async fn say(
+        &self,
+        kind: &'static str,
+        role: &'static str,
+        content: Value,
+        id: Option<String>,
+    ) -> Result<()> {
+        let prompt = &self.started.prompt;
+        let id = id.unwrap_or_else(|| self.telling.new_id().to_string());
+        let mut message = json!({
+            "message_id": id,
+            "session_id": prompt.session,
+            "task_id": prompt.task,
+            "type": kind,
+            "role": role,
+            "content_preview": start(&preview(&content), PREVIEW),
+            "content": content,
+        });
+        let tools = tool_uses(&message["content"]);
+        if !tools.is_empty() {
+            message["tool_uses"] = Value::Array(tools);
+        }
+        if let Some(model) = self.model.as_ref().filter(|_| role == "assistant") {
+            message["metadata"] = json!({"model": model});
+        }
+        let runs = Arc::clone(&self.runs);
+        let created = self
+            .write(async move |work: &mut Work<'_>| {
+                runs.messages.create(message, work).await.map(drop)
+            })
+            .await;
+        match created {
+            // It was stored although that was not confirmed.
+            Err(error) if error.kind() == Kind::Conflict => Ok(()),
+            created => created,
+        }
+    }
+
+    /// Asks people whether the agent may use a tool.
+    async fn ask(
+        &mut self,
+        id: String,
+        tool: String,
+        input: Value,
+        tool_use: Option<String>,
+    ) -> Result<()> {
+        let grown = self.telling.complete(None).await?;
+        drop(grown);
+        let prompt = self.started.prompt.clone();
+        let message = self.telling.new_id().to_string();
+        self.note(|active| {
+            active.questions.insert(id.clone(), message.clone());
+        });
+        let runs = Arc::clone(&self.runs);
+        let session = prompt.session.clone();
+        let task = prompt.task.clone();
+        self.write(async move |work: &mut Work<'_>| {
+            let now = work.now.to_string();
+            let mut content = json!({
+                "request_id": id,
+                "task_id": task,
+                "tool_name": tool,
+                "tool_input": input,
+                "status": "pending",
+            });
+            if let Some(tool_use) = &tool_use {
+                content["tool_use_id"] = json!(tool_use);
+            }
+            let request = json!({
+                "request_id": id,
+                "tool_name": tool,
+                "tool_input": input,
+                "requested_at": now,
+            });
+            let question = json!({
+                "message_id": message,
+                "session_id": session,
+                "task_id": task,
+                "type": "permission_request",
+                "role": "system",
+                "content_preview": format!("Permission required: {tool}"),
+                "content": content,
+            });
+            runs.messages.create(question, work).await?;
+            let waits = json!({"status": "awaiting_permission", "permission_request": request});
+            runs.tasks.patch(&task, waits, work).await?;
+            let waits = json!({"status": "awaiting_permission"});
+            runs.sessions.patch(&session, waits, work).await?;
+            let mut told = json!({
+                "requestId": id,
+                "sessionId": session,
+                "taskId": task,
+                "toolName": tool,
+                "toolInput": input,
+                "timestamp": now,
+            });
+            if let Some(tool_use) = tool_use {
+                told["toolUseID"] = json!(tool_use);
+            }
+            publish(
+                &session,
+                &task,
+                "sessions",
+                "permission:request",
+                &told,
+                work,
+            )
+            .await
+        })
+        .await
+    }
+
+    /// Publishes something that happened in the run.
+    async fn publish(&self, source: &'static str, name: &'static str, what: Value) -> Result<()> {
+        let prompt = &self.started.prompt;
+        let (session, task) = (prompt.session.clone(), prompt.task.clone());
+        let mut payload = json!({"task_id": task, "session_id": session});
+        if let (Some(payload), Value::Object(what)) = (payload.as_object_mut(), what) {
+            payload.extend(what);
+        }
+        self.write(async move |work: &mut Work<'_>| {
+            publish(&session, &task, source, name, &payload, work).await
+        })
+        .await
+    }
+
+    /// Ends the task, and begins with what waits behind it.
+    async fn finish(mut self, end: Output) -> Option<Started> {
+        let (status, error) = match end {
+            Output::Failed(error) => ("failed", Some(error)),
+            Output::Stopped => ("stopped", None),
+            _ => ("completed", None),
+        };
+        // What viewers have read is kept.
+        if let Ok(Some((id, text))) = self.telling.complete(error.as_deref()).await {
+            let said = self.say("assistant", "assistant", json!(text), Some(id.to_string()));
+            if let Err(error) = said.await {
+                self.give_up(&error);
+            }
+        }
+        let ended = Ended {
+            session: self.started.prompt.session.clone(),
+            task: self.started.prompt.task.clone(),
+            status,
+            error,
+            tools: self.tools,
+            usage: self.usage,
+            began: Some(self.started.at),
+        };
+        let runs = Arc::clone(&self.runs);
+        let next = self.write(async move |work: &mut Work<'_>| runs.end(ended, work).await);
+        match next.await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "the end of a run could not be stored");
+                None
+            }
+        }
+    }
+
+    /// Runs a unit of work; again and again while the database is not to be had.
+    async fn write<T, U>(&self, unit: U) -> Result<T>
+    where
+        T: Send + 'static,
+        U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
+    {
+        loop {
+            let turn = Turn::default();
+            match self.store.write(&turn, unit.clone()).await {
+                Err(error) if is_passing(&error) && !self.runs.stopping.is_cancelled() => {
+                    sleep(AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Changes what is known of the run while it goes on.
+    fn note(&self, change: impl FnOnce(&mut super::Active)) {
+        let prompt = &self.started.prompt;
+        let mut active = self.runs.lock();
+        let run = active.get_mut(&prompt.session);
+        if let Some(run) = run.filter(|run| run.task == prompt.task) {
+            change(run);
+        }
+    }
+}
+
+/// Publishes what happened in a session to those who hear of it.
+async fn publish(
+    session: &str,
+    task: &str,
+    source: &'static str,
+    name: &'static str,
+    payload: &Value,
+    work: &mut Work<'_>,
+) -> Result<()> {
+    let mut record = Record::new();
+    record.insert("session_id".to_owned(), json!(session));
+    let scope = Scope::everyone([("session", Some(session)), ("task", Some(task))]);
+    let scopes =
+        crate::services::visibility::follow_boards(work.tx, &[record], vec![Some(scope)]).await?;
+    for scope in scopes.into_iter().flatten() {
+        work.publish(scope.draft(source, name, payload)?);
+    }
+    Ok(())
+}
+
+/// The texts in a message.
+fn preview(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(blocks) => {
+            let texts = blocks.iter().filter_map(|block| block["text"].as_str());
+            texts.collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The tools that a message uses.
+fn tool_uses(content: &Value) -> Vec<Value> {
+    let blocks = content.as_array().into_iter().flatten();
+    let uses = blocks.filter(|block| block["type"] == "tool_use");
+    uses.map(|block| json!({"id": block["id"], "name": block["name"], "input": block["input"]}))
+        .collect()
+}
