@@ -5,6 +5,7 @@
 //! executes prompts is an [`Agent`](crate::runner::Agent); what it says becomes records, and deltas
 //! on the way to them.
 
+mod asking;
 mod begin;
 mod ending;
 mod queue;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Runs, begin::Asked, owned};
+use super::{Runs, begin::Asked};
 use crate::{
     core::{
-        BoxFuture, Record,
+        BoxFuture,
         call::{Answer, Call, Method},
     },
     error::{Error, Result},
@@ -170,49 +170,6 @@ impl Runs {
             self.launch(started, &store);
         }
         Ok(json!({"success": true, "message": message}))
-    }
-
-    /// Tells a run what was decided, and everybody that it goes on.
-    async fn decide(
-        &self,
-        session: &Record,
-        decision: Decision,
-        data: &Value,
-        work: &mut Work<'_>,
-    ) -> Result<()> {
-        let id = owned(session, "session_id");
-        let taken = self.lock().get_mut(&id).and_then(|run| {
-            let fits = data["taskId"].as_str().is_none_or(|task| task == run.task);
-            let message = run.questions.remove(&decision.id).filter(|_| fits)?;
-            Some((run.task.clone(), message, run.decisions.clone()))
-        });
-        let Some((task, message, decisions)) = taken else {
-            return Ok(());
-        };
-        let asked = self.messages.read(work.tx, &message, &work.by).await?;
-        let mut content = asked["content"].clone();
-        content["status"] = json!(if decision.allow { "approved" } else { "denied" });
-        content["decided_at"] = json!(work.now.to_string());
-        let by = data["decidedBy"].as_str().map(str::to_owned);
-        content["decided_by"] = json!(by.or_else(|| work.by.user_id().map(str::to_owned)));
-        for name in ["scope", "reason"] {
-            if let Some(value) = data.get(name).filter(|value| value.is_string()) {
-                content[name] = value.clone();
-            }
-        }
-        self.messages
-            .patch(&message, json!({"content": content}), work)
-            .await?;
-        let goes_on = json!({"status": "running", "permission_request": null});
-        self.tasks.patch(&task, goes_on, work).await?;
-        self.sessions
-            .patch(&id, json!({"status": "running"}), work)
-            .await?;
-        if let Some(decisions) = decisions {
-            // The run may have ended just now.
-            drop(decisions.send(decision));
-        }
-        Ok(())
     }
 
     /// Does something to its end, whether or not the caller waits for it.

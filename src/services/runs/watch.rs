@@ -7,16 +7,16 @@ use tokio::time::sleep;
 
 use super::{
     Runs,
+    asking::{Question, publish},
     begin::Started,
     ending::{Ended, is_passing},
     start,
     telling::Telling,
 };
 use crate::{
-    core::{Record, turn::Turn},
+    core::turn::Turn,
     error::{Error, Kind, Result},
     runner::{Output, Usage},
-    services::rules::Scope,
     store::{Store, lane::Work},
 };
 
@@ -146,7 +146,15 @@ impl Watch {
                 tool,
                 input,
                 tool_use,
-            } => self.ask(id, tool, input, tool_use).await,
+            } => {
+                let question = Question {
+                    id,
+                    tool,
+                    input,
+                    tool_use,
+                };
+                self.ask(question).await
+            }
             Output::Usage(usage) => {
                 self.usage = Some(usage);
                 Ok(())
@@ -215,75 +223,22 @@ impl Watch {
     }
 
     /// Asks people whether the agent may use a tool.
-    async fn ask(
-        &mut self,
-        id: String,
-        tool: String,
-        input: Value,
-        tool_use: Option<String>,
-    ) -> Result<()> {
-        let grown = self.telling.complete(None).await?;
-        drop(grown);
-        let prompt = self.started.prompt.clone();
+    async fn ask(&mut self, question: Question) -> Result<()> {
+        // What was said before is told as a whole by the message that uses the tool.
+        self.telling.complete(None).await?;
         let message = self.telling.new_id().to_string();
         self.note(|active| {
-            active.questions.insert(id.clone(), message.clone());
+            active
+                .questions
+                .insert(question.id.clone(), message.clone());
         });
         let runs = Arc::clone(&self.runs);
-        let session = prompt.session.clone();
-        let task = prompt.task.clone();
+        let (session, task) = (
+            self.started.prompt.session.clone(),
+            self.started.prompt.task.clone(),
+        );
         self.write(async move |work: &mut Work<'_>| {
-            let now = work.now.to_string();
-            let mut content = json!({
-                "request_id": id,
-                "task_id": task,
-                "tool_name": tool,
-                "tool_input": input,
-                "status": "pending",
-            });
-            if let Some(tool_use) = &tool_use {
-                content["tool_use_id"] = json!(tool_use);
-            }
-            let request = json!({
-                "request_id": id,
-                "tool_name": tool,
-                "tool_input": input,
-                "requested_at": now,
-            });
-            let question = json!({
-                "message_id": message,
-                "session_id": session,
-                "task_id": task,
-                "type": "permission_request",
-                "role": "system",
-                "content_preview": format!("Permission required: {tool}"),
-                "content": content,
-            });
-            runs.messages.create(question, work).await?;
-            let waits = json!({"status": "awaiting_permission", "permission_request": request});
-            runs.tasks.patch(&task, waits, work).await?;
-            let waits = json!({"status": "awaiting_permission"});
-            runs.sessions.patch(&session, waits, work).await?;
-            let mut told = json!({
-                "requestId": id,
-                "sessionId": session,
-                "taskId": task,
-                "toolName": tool,
-                "toolInput": input,
-                "timestamp": now,
-            });
-            if let Some(tool_use) = tool_use {
-                told["toolUseID"] = json!(tool_use);
-            }
-            publish(
-                &session,
-                &task,
-                "sessions",
-                "permission:request",
-                &told,
-                work,
-            )
-            .await
+            runs.put(&question, &message, [&session, &task], work).await
         })
         .await
     }
@@ -297,7 +252,7 @@ impl Watch {
             payload.extend(what);
         }
         self.write(async move |work: &mut Work<'_>| {
-            publish(&session, &task, source, name, &payload, work).await
+            publish([&session, &task], (source, name), &payload, work).await
         })
         .await
     }
@@ -362,26 +317,6 @@ impl Watch {
             change(run);
         }
     }
-}
-
-/// Publishes what happened in a session to those who hear of it.
-async fn publish(
-    session: &str,
-    task: &str,
-    source: &'static str,
-    name: &'static str,
-    payload: &Value,
-    work: &mut Work<'_>,
-) -> Result<()> {
-    let mut record = Record::new();
-    record.insert("session_id".to_owned(), json!(session));
-    let scope = Scope::everyone([("session", Some(session)), ("task", Some(task))]);
-    let scopes =
-        crate::services::visibility::follow_boards(work.tx, &[record], vec![Some(scope)]).await?;
-    for scope in scopes.into_iter().flatten() {
-        work.publish(scope.draft(source, name, payload)?);
-    }
-    Ok(())
 }
 
 /// The texts in a message.
