@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connection;
 pub mod event;
 pub mod feed;
+pub mod group;
 pub mod hub;
 pub mod identity;
 pub mod login;

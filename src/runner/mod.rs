@@ -2,9 +2,27 @@
 //!
 //! An agent says what happens as a stream of [`Output`]; it calls no service and knows no record.
 //! docs/agents.md tells how to plug one in.
+//!
+//! # Layout
+//! - [`echo`]: the built-in agent
+//! - [`command`]: a child process per prompt; `process` starts and ends it, `reader` takes its lines,
+//!   `transcript` understands them (`lines` our format, `claude` Claude Code's)
+//! - `story`: what every agent says, in the order that [`Output`] promises
 
-use std::{path::PathBuf, sync::Arc};
+pub mod command;
+pub mod echo;
 
+mod claude;
+mod complaints;
+mod lines;
+mod process;
+mod reader;
+mod story;
+mod transcript;
+
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+
+use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -132,4 +150,26 @@ pub struct Decision {
     pub allow: bool,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// Spawns a run, which says its end itself.
+fn spawn<F>(
+    tasks: &TaskTracker,
+    work: impl FnOnce(mpsc::Sender<Output>, mpsc::UnboundedReceiver<Decision>) -> F,
+) -> Run
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (says, output) = mpsc::channel(WAITING);
+    let (decisions, decided) = mpsc::unbounded_channel();
+    let work = work(says.clone(), decided);
+    tasks.spawn(async move {
+        if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+            // The panic has been logged; whoever watches must not wait for ever.
+            let end =
+                Output::Failed("the agent's run broke off by a fault of the daemon".to_owned());
+            drop(says.send(end).await);
+        }
+    });
+    Run { output, decisions }
 }

@@ -10,14 +10,16 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     process::Command,
     sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit},
     time::timeout,
 };
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    core::group::Group,
+    error::{Error, Kind, Result},
+};
 
 /// Time that a clone may take.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -126,7 +128,7 @@ impl Workspace {
         let unstarted = |error| Error::general("git cannot be run here").caused_by(error);
         let late = |_| Error::new(Kind::Timeout, "git took too long");
         let child = command.spawn().map_err(unstarted)?;
-        let group = Group(child.id());
+        let group = Group::of(&child);
         let output = timeout(PATIENCE, child.wait_with_output())
             .await
             .map_err(late)?
@@ -157,26 +159,6 @@ impl Workspace {
             )));
         }
         Ok(place)
-    }
-}
-
-/// A program and those that it started; they end when nobody waits for them any more.
-struct Group(Option<u32>);
-
-impl Group {
-    /// Notes that the program ended by itself.
-    fn ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let id = self.0.and_then(|id| i32::try_from(id).ok());
-        if let Some(group) = id.and_then(Pid::from_raw) {
-            // It may have ended just now.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
     }
 }
 

@@ -10,7 +10,6 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("core", &["core", "error"]),
     ("error", &[]),
     ("auth", &["core", "error"]),
-    ("runner", &["core", "error"]),
     ("store", &["core", "error", "store"]),
     ("runner", &["core", "error", "runner"]),
     (
