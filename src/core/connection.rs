@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -23,6 +23,8 @@ struct State {
     closed: AtomicBool,
     /// Milliseconds on the process's clock since a write was refused; 0 while none is.
     unsent_since: AtomicU64,
+    /// How many writes were taken.
+    writes: AtomicUsize,
     /// Woken by [`Connection::abort`]; registered by the stream that this handle belongs to.
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -37,6 +39,7 @@ impl Connection {
             aborted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             unsent_since: AtomicU64::new(0),
+            writes: AtomicUsize::new(0),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }))
@@ -89,8 +92,16 @@ impl Connection {
         self.unsent_for().is_none()
     }
 
+    /// How many writes were taken.
+    pub fn writes(&self) -> usize {
+        self.0.writes.load(Ordering::Relaxed)
+    }
+
     /// Notes whether the last write was taken.
     pub fn note_write(&self, taken: bool) {
+        if taken {
+            self.0.writes.fetch_add(1, Ordering::Relaxed);
+        }
         if taken {
             self.0.unsent_since.store(0, Ordering::Relaxed);
         } else if self.0.unsent_since.load(Ordering::Relaxed) == 0 {

@@ -6,7 +6,6 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use socketioxide::socket::Sid;
@@ -48,6 +47,8 @@ struct Peer {
     unsent: usize,
     /// Deltas since the peer was last seen to take what there was.
     deltas: usize,
+    /// The writes that it had taken then.
+    writes: usize,
     /// What it lacks deltas of: it is given no more of them.
     lacks: Vec<Arc<str>>,
     login: Arc<SocketLogin>,
@@ -55,9 +56,7 @@ struct Peer {
     missing: bool,
 }
 
-/// Time after which a peer that takes no bytes is given no deltas, and how many a polling peer is given
-/// between two polls: its queue is left to what must not be lost.
-const LAG: Duration = Duration::from_millis(250);
+/// Deltas that may wait for a peer: the rest of its queue is left to what must not be lost.
 const DELTAS: usize = 1_024;
 
 impl Peer {
@@ -69,17 +68,20 @@ impl Peer {
             }
             return false;
         }
-        let is_slow = match &self.connection {
-            Some(connection) => connection.unsent_for().is_some_and(|time| time > LAG),
-            None => {
-                self.deltas += 1;
-                self.deltas > DELTAS
-            }
-        };
-        if is_slow {
+        let writes = self.connection.as_ref().map_or(0, Connection::writes);
+        let has_taken = self
+            .connection
+            .as_ref()
+            .is_some_and(Connection::takes_bytes);
+        if has_taken && writes != self.writes {
+            self.writes = writes;
+            self.deltas = 0;
+        }
+        self.deltas += 1;
+        if self.deltas > DELTAS {
             self.lack(delta);
         }
-        !is_slow
+        self.deltas <= DELTAS
     }
 
     fn lack(&mut self, delta: &Delta) {
@@ -101,6 +103,7 @@ impl Peers {
             refused: false,
             unsent: 0,
             deltas: 0,
+            writes: 0,
             lacks: Vec::new(),
             login,
             missing: false,
