@@ -10,13 +10,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::{secret, tokens::Tokens},
-    config::{Auth, Config},
+    config::{
+        self, Auth, Config,
+        agent::{Agent, AgentInput},
+    },
     core::{
         clock::{SharedClock, SystemClock},
         identity::Identity,
         presence::Presence,
     },
     error::Result,
+    runner::{
+        SharedAgent,
+        command::{Command, Input, Limits as AgentLimits, Settings as AgentSettings},
+        echo::Echo,
+    },
     services::{
         self, Services, Workspace,
         door::{Door, Settings},
@@ -46,6 +54,9 @@ pub struct App {
 /// Who made the tokens, and for whom.
 const ISSUER: &str = "roost";
 
+/// Further variables that say how to come into the database.
+const DATABASE_VARIABLES: [&str; 3] = ["PGPASSWORD", "PGPASSFILE", "PGSSLKEY"];
+
 /// Roost's own services, set as the configuration says.
 ///
 /// # Errors
@@ -58,6 +69,42 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let workspace = Workspace::new(folder, !required);
     services::register(&mut services, &workspace, agent(config)?);
     Ok(services)
+}
+
+/// Who answers prompts, set as the configuration says.
+///
+/// # Errors
+/// If there is no command to run.
+pub fn agent(config: &Config) -> Result<SharedAgent, String> {
+    let agent = &config.agent;
+    if agent.agent == Agent::Echo {
+        return Ok(Arc::new(Echo));
+    }
+    let command = agent.agent_command.as_deref().unwrap_or_default().trim();
+    if command.is_empty() {
+        return Err(
+            "AGENT=command needs a command to run: set AGENT_COMMAND (--agent-command), or leave AGENT=echo"
+                .to_owned(),
+        );
+    }
+    let usual = AgentLimits::default();
+    Ok(Arc::new(Command::new(AgentSettings {
+        command: command.to_owned(),
+        input: match agent.agent_input {
+            AgentInput::Text => Input::Text,
+            AgentInput::Lines => Input::Lines,
+        },
+        hidden: config::variables()
+            .into_iter()
+            .chain(DATABASE_VARIABLES.map(str::to_owned))
+            .collect(),
+        limits: AgentLimits {
+            time: agent.agent_secs,
+            output: agent.agent_output,
+            runs: usize::try_from(agent.agent_runs).unwrap_or(usize::MAX),
+            ..usual
+        },
+    })))
 }
 
 /// The door, set as the configuration says.
@@ -129,6 +176,29 @@ impl App {
     }
 }
 
-fn agent(_config: &Config) -> Result<crate::runner::SharedAgent, String> {
-    Ok(Arc::new(crate::runner::echo::Echo))
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Cli;
+
+    #[test]
+    fn an_agent_of_ones_own_needs_a_command() {
+        let agent = |arguments: &[&str]| {
+            let config = Cli::parse_from([&["roost"], arguments].concat()).config;
+            agent(&config).map(|_| ())
+        };
+        assert_eq!(agent(&[]), Ok(()));
+        assert_eq!(
+            agent(&["--agent", "command", "--agent-command", "cat"]),
+            Ok(())
+        );
+        for arguments in [
+            &["--agent", "command"][..],
+            &["--agent", "command", "--agent-command", " "],
+        ] {
+            assert!(agent(arguments).unwrap_err().contains("AGENT_COMMAND"));
+        }
+    }
 }

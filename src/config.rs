@@ -1,13 +1,17 @@
 //! What an operator can set: each a flag and a variable. Only this file reads the environment.
 
+pub mod agent;
 pub mod commands;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
-use self::commands::{Backup, KeyCommand, Restore, UserCommand};
+use self::{
+    agent::AgentConfig,
+    commands::{Backup, KeyCommand, Restore, UserCommand},
+};
 
 /// One realtime daemon for agent workspaces.
 #[derive(Clone, Debug, Parser)]
@@ -106,6 +110,10 @@ pub struct Config {
     /// Folder of clones and worktrees [default: the folder of the database]
     #[arg(long, env = "DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+
+    /// Who answers prompts.
+    #[command(flatten)]
+    pub agent: AgentConfig,
 
     /// SQLite only: `normal` survives a killed daemon, `full` a power cut too, at the price of slower writes
     #[arg(long, env = "SYNCHRONOUS", value_enum, default_value_t = Synchronous::Normal, global = true)]
@@ -264,6 +272,21 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// The environment variables that are Roost's settings.
+pub fn variables() -> BTreeSet<String> {
+    variables_of(&Cli::command())
+}
+
+/// The variables of a command and of those below it.
+fn variables_of(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(|argument| {
+        let variable = argument.get_env()?.to_str()?;
+        Some(variable.to_owned())
+    });
+    let below = command.get_subcommands().flat_map(variables_of);
+    own.chain(below).collect()
+}
+
 impl Config {
     /// Pairs of host and port to listen on.
     ///
@@ -327,16 +350,12 @@ fn unreadable(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_example_file_names_every_setting() {
         let example = include_str!("../.env.example");
-        let variables = variables(&Cli::command());
+        let variables = variables();
         assert!(variables.contains("LISTEN") && variables.contains("ROOST_TOKEN"));
         for variable in variables {
             let assignment = format!("{variable}=");
@@ -346,16 +365,6 @@ mod tests {
                 "{variable} is missing"
             );
         }
-    }
-
-    /// The variables of a command and of those below it.
-    fn variables(command: &clap::Command) -> BTreeSet<String> {
-        let own = command.get_arguments().filter_map(|argument| {
-            let variable = argument.get_env()?.to_str()?;
-            Some(variable.to_owned())
-        });
-        let below = command.get_subcommands().flat_map(variables);
-        own.chain(below).collect()
     }
 
     #[test]

@@ -36,10 +36,10 @@ pub(super) fn read(kind: &str, mut line: Record, story: &mut Story) {
         "system" if line.get("subtype").is_some_and(|subtype| subtype == "init") => {
             name(id(&mut line, "session_id"), id(&mut line, "model"), story);
         }
-        "stream_event" => stream_event(line.remove("event").unwrap_or_default(), story),
-        "assistant" => assistant(line.remove("message").unwrap_or_default(), story),
+        "stream_event" => stream_event(part(&mut line, "event"), story),
+        "assistant" => assistant(part(&mut line, "message"), story),
         "user" if line.get("isReplay") != Some(&Value::Bool(true)) => {
-            user(line.remove("message").unwrap_or_default(), story);
+            user(part(&mut line, "message"), story);
         }
         "result" => end(line, story),
         _ => {}
@@ -52,35 +52,37 @@ fn name(id: Option<String>, model: Option<String>, story: &mut Story) {
 }
 
 /// One event of the Messages API's stream.
-fn stream_event(mut event: Value, story: &mut Story) {
-    match event["type"].as_str() {
+fn stream_event(mut event: Record, story: &mut Story) {
+    let kind = string(&mut event, "type").unwrap_or_default();
+    match kind.as_str() {
         // A message may break off and begin again.
-        Some("message_start") => {
+        "message_start" => {
             story.start_over();
-            name(None, taken(&mut event["message"], "model"), story);
+            name(None, id(&mut part(&mut event, "message"), "model"), story);
         }
-        Some("content_block_delta") => {
-            let delta = &mut event["delta"];
-            match delta["type"].as_str() {
-                Some("text_delta") => {
-                    story.tell(Output::Text(taken(delta, "text").unwrap_or_default()));
-                }
-                Some("thinking_delta") => {
-                    let thought = taken(delta, "thinking").unwrap_or_default();
-                    story.tell(Output::Thinking(thought));
-                }
-                _ => {}
-            }
-        }
-        Some("content_block_stop") => story.tell(Output::Thought),
+        "content_block_delta" => delta(part(&mut event, "delta"), story),
+        "content_block_stop" => story.tell(Output::Thought),
         _ => {}
     }
 }
 
+/// Some more of a block.
+fn delta(mut delta: Record, story: &mut Story) {
+    let kind = string(&mut delta, "type").unwrap_or_default();
+    let more = match kind.as_str() {
+        "text_delta" => string(&mut delta, "text").map(Output::Text),
+        "thinking_delta" => string(&mut delta, "thinking").map(Output::Thinking),
+        _ => None,
+    };
+    if let Some(more) = more {
+        story.tell(more);
+    }
+}
+
 /// A whole block, or several.
-fn assistant(mut message: Value, story: &mut Story) {
-    name(None, taken(&mut message, "model"), story);
-    let content = match message["content"].take() {
+fn assistant(mut message: Record, story: &mut Story) {
+    name(None, id(&mut message, "model"), story);
+    let content = match message.remove("content").unwrap_or_default() {
         Value::Array(blocks) => Value::Array(blocks.into_iter().filter_map(readable).collect()),
         content => content,
     };
@@ -105,8 +107,8 @@ fn readable(mut block: Value) -> Option<Value> {
 }
 
 /// What tools gave.
-fn user(mut message: Value, story: &mut Story) {
-    let Value::Array(blocks) = message["content"].take() else {
+fn user(mut message: Record, story: &mut Story) {
+    let Some(Value::Array(blocks)) = message.remove("content") else {
         return;
     };
     for block in blocks {
@@ -170,7 +172,10 @@ fn usage(line: &Record) -> Option<Usage> {
     })
 }
 
-/// A text taken out of an object.
-fn taken(object: &mut Value, name: &str) -> Option<String> {
-    string(object.as_object_mut()?, name)
+/// An object in an object, taken out; an empty one if there is none.
+fn part(object: &mut Record, name: &str) -> Record {
+    match object.remove(name) {
+        Some(Value::Object(part)) => part,
+        _ => Record::new(),
+    }
 }

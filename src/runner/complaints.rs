@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 /// Bytes of a run that are logged.
 const LOGGED: usize = 64 * 1024;
 
-/// Bytes at the end that tell why an agent failed.
+/// Bytes that tell why an agent failed.
 pub(super) const WHY: usize = 2 * 1024;
+
+/// Bytes of standard error's end that are kept for that; a few words stand before them.
+const LAST: usize = WHY - 64;
 
 /// A run's complaints. They go to the log, line by line.
 pub(super) struct Complaints {
@@ -44,7 +47,7 @@ impl Complaints {
         self.log(&line);
         self.kept += line.len();
         self.last.push_back(line);
-        while self.kept > WHY && self.last.len() > 1 {
+        while self.kept > LAST && self.last.len() > 1 {
             self.kept -= self.last.pop_front().map_or(0, |line| line.len());
         }
     }
@@ -55,7 +58,7 @@ impl Complaints {
         self.log(&plain(&String::from_utf8_lossy(line)));
     }
 
-    /// The last lines of standard error, 2 KiB at most.
+    /// The last lines of standard error, as many as a sentence holds.
     pub(super) fn last(&self) -> String {
         let lines = self
             .last
@@ -63,7 +66,7 @@ impl Complaints {
             .map(String::as_str)
             .collect::<Vec<_>>()
             .join("\n");
-        let start = lines.len().saturating_sub(WHY);
+        let start = lines.len().saturating_sub(LAST);
         lines[lines.ceil_char_boundary(start)..].to_owned()
     }
 
@@ -121,11 +124,11 @@ mod tests {
         complaints.hear(b"\x1b[31mred\xff\0");
         assert_eq!(complaints.last(), "first\n[31mred\u{fffd}");
         complaints.hear("é".repeat(3_000).as_bytes());
-        assert_eq!(complaints.last().len(), WHY);
+        assert_eq!(complaints.last().len(), LAST);
         for _ in 0..10_000 {
             complaints.hear(b"0123456789012345678901234567890123456789");
         }
-        assert!(complaints.last().len() <= WHY && complaints.last.len() < 60);
+        assert!(complaints.last().len() <= LAST && complaints.last.len() < 60);
         assert!(complaints.unlogged > 0 && complaints.left == 0);
     }
 }

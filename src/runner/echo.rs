@@ -219,3 +219,106 @@ impl Telling {
         self.story.send(&self.says).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Asks, and returns what was said; what it asks for is allowed.
+    async fn told(text: &str, stop: CancellationToken) -> Vec<Output> {
+        let tasks = TaskTracker::new();
+        let prompt = Prompt {
+            text: text.to_owned(),
+            session: "s1".to_owned(),
+            task: "t1".to_owned(),
+            folder: PathBuf::from("/"),
+            agent_session: None,
+            model: None,
+            permission_mode: None,
+        };
+        let mut run = Echo.start(prompt, stop.clone(), &tasks);
+        let mut told = Vec::new();
+        while let Some(output) = run.output.recv().await {
+            if let Output::Permission { id, .. } = &output {
+                let decision = |id: &str, reason: Option<&str>| Decision {
+                    id: id.to_owned(),
+                    allow: true,
+                    reason: reason.map(str::to_owned),
+                };
+                run.decisions.send(decision("another", None)).unwrap();
+                run.decisions.send(decision(id, Some("fine"))).unwrap();
+            }
+            if text.contains("/hang") && matches!(output, Output::ToolResult { .. }) {
+                stop.cancel();
+            }
+            told.push(output);
+        }
+        tasks.close();
+        tasks.wait().await;
+        told
+    }
+
+    /// The texts of messages.
+    fn messages(told: &[Output]) -> Vec<&str> {
+        let contents = told.iter().filter_map(|output| match output {
+            Output::Message(content) => content.as_array(),
+            _ => None,
+        });
+        let texts = contents
+            .flatten()
+            .filter_map(|block| block["text"].as_str());
+        texts.collect()
+    }
+
+    #[tokio::test]
+    async fn answers_the_same_way_every_time() {
+        let first = told("say hi", CancellationToken::new()).await;
+        assert_eq!(first, told("say hi", CancellationToken::new()).await);
+        let answer = "You wrote: say hi\n\nThat is 2 words, 6 characters.";
+        assert_eq!(messages(&first), ["Let me count the words.", answer]);
+        let kinds = first.iter().map(|output| match output {
+            Output::Session { .. } => 's',
+            Output::Thinking(_) => 't',
+            Output::Thought => 'T',
+            Output::Text(_) => 'x',
+            Output::Message(_) => 'M',
+            Output::ToolStart { .. } => 'u',
+            Output::ToolResult { .. } => 'r',
+            Output::Usage(_) => '$',
+            Output::Done => '.',
+            _ => '?',
+        });
+        let mut order: Vec<_> = kinds.collect();
+        order.dedup();
+        assert_eq!(order.iter().collect::<String>(), "stTxMurx$M.");
+    }
+
+    #[tokio::test]
+    async fn does_as_it_is_told() {
+        let failed = told(
+            "/sleep 1 /slow 1\n/fail too bad\nmore",
+            CancellationToken::new(),
+        )
+        .await;
+        assert_eq!(failed.last(), Some(&Output::Failed("too bad".to_owned())));
+        let asked = told("/ask", CancellationToken::new()).await;
+        assert!(messages(&asked)[1].starts_with("I may go on: fine. You wrote"));
+        let long = told("/long 1000", CancellationToken::new()).await;
+        let parts = long
+            .iter()
+            .filter(|output| matches!(output, Output::Text(_)));
+        assert!(parts.count() > 1_000);
+        assert!(messages(&long)[1].starts_with("1 2 3 "));
+    }
+
+    #[tokio::test]
+    async fn stops_when_it_is_told_to() {
+        let stopped = told("/long 3 /hang", CancellationToken::new()).await;
+        assert_eq!(stopped.last(), Some(&Output::Stopped));
+        let before = CancellationToken::new();
+        before.cancel();
+        assert_eq!(told("hi", before).await, [Output::Stopped]);
+    }
+}

@@ -8,7 +8,10 @@ use std::collections::{HashSet, VecDeque};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::Output;
+use super::{
+    Output,
+    complaints::{WHY, plain},
+};
 
 /// Bytes of text and thought that one message holds, unless the agent makes the message itself.
 const LONGEST: usize = 1024 * 1024;
@@ -53,9 +56,11 @@ impl Story {
                 self.spoke = true;
                 self.waiting.push_back(output);
             }
-            Output::Done | Output::Failed(_) | Output::Stopped => {
-                self.gather(None);
-                self.end = Some(output);
+            Output::Done | Output::Stopped => self.finish(output),
+            Output::Failed(why) => {
+                let mut why = plain(&why);
+                why.truncate(why.floor_char_boundary(WHY));
+                self.finish(Output::Failed(why));
             }
         }
     }
@@ -109,6 +114,11 @@ impl Story {
         self.tell(end);
         self.waiting.extend(self.end.take());
         self.send(to).await;
+    }
+
+    fn finish(&mut self, end: Output) {
+        self.gather(None);
+        self.end = Some(end);
     }
 
     fn name(&mut self, id: Option<String>, model: Option<String>) {

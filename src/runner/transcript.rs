@@ -146,3 +146,6 @@ fn half(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()
 }
+
+#[cfg(test)]
+mod tests;
