@@ -7,13 +7,14 @@
 //! - [`core`]: the two narrow waists, calls in and events out; knows no protocol and no database
 //! - [`auth`]: passwords, tokens and keys, pure
 //! - [`store`]: the database: the write lane, the log, tables, Feathers queries
+//! - [`runner`]: who answers a prompt: a child process, or the built-in echo agent
 //! - [`services`]: what Roost does; knows calls and events, no frames
 //! - [`dialects`]: the protocols; know frames, no database
 //! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
 //! - [`command_line`]: the commands that look after users and keys
 //! - [`config`], [`error`], [`log`]: what an operator can set, what can go wrong, and what is said of it
 //!
-//! Dependencies point one way: `main → dialects → services → {store, auth} → core → error`.
+//! Dependencies point one way: `main → dialects → services → {store, auth, runner} → core → error`.
 
 pub mod app;
 pub mod auth;

@@ -33,6 +33,7 @@ mod postgres;
 mod queries;
 mod repos;
 mod retention;
+mod runner;
 mod secrets;
 mod security;
 mod slow_readers;
