@@ -9,7 +9,7 @@ use super::seconds;
 /// Who answers prompts, and what they may take (docs/agents.md).
 #[derive(Clone, Debug, Args)]
 pub struct AgentConfig {
-    /// Who answers prompts: `echo`, built in, says back what it is told; `command` runs AGENT_COMMAND
+    /// Who answers prompts: `echo`, built in, says back what it is told; `command` runs `AGENT_COMMAND`
     #[arg(long, env = "AGENT", value_enum, default_value_t = Agent::Echo, global = true)]
     pub agent: Agent,
 

@@ -83,7 +83,6 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
         services.tasks.clone(),
         services.stopping.clone(),
     );
-    let repos = services.add_records("repos", repos::service());
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
     services.add("events", Events);
@@ -114,6 +113,13 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
     services.add("session-streams", SessionStreams(sessions.clone()));
     services.add("boards/:id/sessions", BoardSessions { boards, sessions });
     register_runs(services, &runs);
+    register_repos(services, workspace);
+    services.runs = Some(runs);
+}
+
+/// Registers repos, their clones and worktrees.
+fn register_repos(services: &mut Services, workspace: &Workspace) {
+    let repos = services.add_records("repos", repos::service());
     let workspace = || workspace.clone();
     services.add(
         "repos/clone",
@@ -129,7 +135,6 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
             workspace: workspace(),
         },
     );
-    services.runs = Some(runs);
 }
 
 /// Registers how prompts come and run.

@@ -33,8 +33,8 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
-test("there is a snippet for each JavaScript protocol, for what people do together, and for the helper", () => {
-  assert.equal(SNIPPETS.length, 5);
+test("there is a snippet for each JavaScript protocol, for prompts, for what people do together, and for the helper", () => {
+  assert.equal(SNIPPETS.length, 6);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
