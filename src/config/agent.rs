@@ -9,11 +9,11 @@ use super::seconds;
 /// Who answers prompts, and what they may take (docs/agents.md).
 #[derive(Clone, Debug, Args)]
 pub struct AgentConfig {
-    /// Who answers prompts: `echo`, built in, says back what it is told; `command` runs `AGENT_COMMAND`
+    /// Who answers prompts: `echo`, built in, says back what it is told; `command` runs a program of yours
     #[arg(long, env = "AGENT", value_enum, default_value_t = Agent::Echo, global = true)]
     pub agent: Agent,
 
-    /// With AGENT=command, what is run for each prompt, by `sh -c`
+    /// With `command`, what is run for each prompt, by `sh -c`
     #[arg(long, env = "AGENT_COMMAND", hide_env_values = true, global = true)]
     pub agent_command: Option<String>,
 

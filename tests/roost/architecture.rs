@@ -6,7 +6,7 @@ use std::{
 };
 
 /// What each part may name of the others, from the outside in.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("core", &["core", "error"]),
     ("error", &[]),
     ("auth", &["core", "error"]),

@@ -29,10 +29,10 @@ async fn who_says_nothing_for_ever_is_stopped() {
 #[tokio::test]
 async fn who_takes_too_long_fails() {
     let bench = limited("echo $$ > group; echo begun; sleep 1000", |limits| {
-        limits.time = Duration::from_millis(700);
+        limits.time = Duration::from_secs(2);
     });
     let told = told(bench.start(bench.prompt(""))).await;
-    assert_eq!(failure(&told), "the agent took longer than 0.7 seconds");
+    assert_eq!(failure(&told), "the agent took longer than 2 seconds");
     // What was said stays.
     assert_eq!(messages(&told), ["begun"]);
     is_gone(bench.group().await).await;
@@ -194,7 +194,7 @@ async fn a_flood_on_standard_error_harms_nobody() {
 #[tokio::test]
 async fn runs_wait_for_a_place() {
     let bench = limited(
-        "cat; touch begun; while ! [ -e go ]; do sleep 0.02; done",
+        "cat; echo; while ! [ -e go ]; do sleep 0.02; done",
         |limits| {
             limits.runs = 1;
         },
