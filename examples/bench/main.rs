@@ -7,7 +7,8 @@
 //! - [`subscribers`]: those who are told of them
 //! - [`wire`]: the frames that both send and read
 //! - [`scenario`]: the measurements, and those beside the other daemon
-//! - [`people`], [`boards`], [`log`]: those of Roost with users, with boards, and of its log
+//! - [`people`], [`boards`], [`log`], [`runs`]: those of Roost with users, with boards, of its log and of
+//!   prompts that run
 //! - [`table`]: medians, ranges and ratios
 //!
 //! It prints; it fails only where Roost could not be driven. The clients share one thread, so that
@@ -19,6 +20,7 @@ mod daemon;
 mod load;
 mod log;
 mod people;
+mod runs;
 mod scenario;
 mod subscribers;
 mod table;
@@ -82,6 +84,10 @@ struct Options {
     #[arg(long, value_name = "FOLDER", default_value = "web-fixtures/bench-peer")]
     peer: PathBuf,
 
+    /// Speaks as an agent, so many lines
+    #[arg(long, hide = true)]
+    speak: Option<u32>,
+
     /// Measure Roost alone
     #[arg(long)]
     no_peer: bool,
@@ -105,6 +111,9 @@ fn say(line: &str) {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if let Some(lines) = options.speak {
+        return runs::speak(lines);
+    }
     // A socket for each subscriber here, and one in the daemon, which inherits the limit.
     let files = rlimit::increase_nofile_limit(u64::from(options.subscribers) * 4 + 512)?;
     if files < u64::from(options.subscribers) + 256 {

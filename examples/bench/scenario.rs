@@ -11,7 +11,7 @@ use crate::{
     client::Client,
     daemon::Daemon,
     load::{Load, Stretch},
-    log, people,
+    log, people, runs,
     subscribers::Subscribers,
     table::{Better, Metric, Sample},
     target::Target,
@@ -44,6 +44,10 @@ pub(crate) enum Scenario {
     Logging,
     /// Clients that come back all at once and are sent what they missed
     Storm,
+    /// An agent's words, sent to the viewers of its session
+    Deltas,
+    /// Time from an agent's line to a viewer, while many sessions run
+    Latency,
     /// What viewers of boards are sent who hear of their boards only, beside those who hear of all
     Scopes,
 }
@@ -71,6 +75,8 @@ impl Scenario {
             Self::Replay => "replay",
             Self::Logging => "logging",
             Self::Storm => "storm",
+            Self::Deltas => "deltas",
+            Self::Latency => "latency",
             Self::Scopes => "scopes",
         }
     }
@@ -95,7 +101,7 @@ impl Scenario {
             Self::Creates | Self::Deliveries | Self::Idle | Self::Startup => {
                 targets.iter().map(plain).collect()
             }
-            Self::Logins | Self::Storm => vec![plain(roost)],
+            Self::Logins | Self::Storm | Self::Deltas | Self::Latency => vec![plain(roost)],
             Self::Replay => ways("replayed", ["Socket.IO", "SSE"]),
             Self::Logging => ways("event row", ["without", "with an"]),
             Self::Audience => ways("board", ["public", "private"]),
@@ -112,6 +118,7 @@ impl Scenario {
         let further: &[&str] = match self {
             // One connection creates as fast as it can.
             Self::Audience => &["--auth", "required", "--calls-per-sec", "0"],
+            Self::Deltas | Self::Latency => &runs::AGENT,
             _ => &[],
         };
         let daemon = match self {
@@ -127,6 +134,8 @@ impl Scenario {
             Self::Scopes => boards::scopes(&daemon, column.way).await,
             Self::Replay => log::replay(&daemon, column.way, options.events).await,
             Self::Logging => log::logging(&daemon, column.way, time).await,
+            Self::Deltas => runs::deltas(&daemon).await,
+            Self::Latency => runs::latency(&daemon).await,
             Self::Storm => log::storm(&daemon, options.subscribers).await,
             Self::Creates => creates(&daemon, time).await,
             Self::Deliveries => deliveries(&daemon, options.subscribers, time).await,

@@ -32,6 +32,9 @@ use crate::{
 /// How an event begins that tells of a created message.
 const CREATED: &[u8] = br#"42["messages created""#;
 
+/// How an event begins that tells of a message that grows.
+const GROWN: &[u8] = br#"42["messages streamin"#;
+
 /// Time that news may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,6 +59,7 @@ pub(crate) struct Subscribers {
 #[derive(Default)]
 struct Heard {
     created: AtomicU64,
+    grown: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -96,6 +100,20 @@ impl Subscribers {
     /// # Errors
     /// If one lost its connection: the count would be worth nothing.
     pub(crate) fn count(&mut self) -> Result<u64> {
+        self.check()?;
+        Ok(self.heard.created.load(Ordering::Relaxed))
+    }
+
+    /// Deltas of messages that all of them were told so far.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub(crate) fn grown(&mut self) -> Result<u64> {
+        self.check()?;
+        Ok(self.heard.grown.load(Ordering::Relaxed))
+    }
+
+    fn check(&mut self) -> Result<()> {
         while self.counting.try_join_next().is_some() {}
         let lost = self.size - self.counting.len();
         if lost > 0 {
@@ -103,7 +121,7 @@ impl Subscribers {
                 format!("{lost} of {} subscribers lost their connections", self.size).into(),
             );
         }
-        Ok(self.heard.created.load(Ordering::Relaxed))
+        Ok(())
     }
 
     /// Waits until all of them together were told of this many messages; the bytes of all frames so far.
@@ -177,6 +195,7 @@ impl Subscriber {
         let heard = &self.heard;
         heard.bytes.fetch_add(seen.bytes, Ordering::Relaxed);
         heard.created.fetch_add(seen.created, Ordering::Relaxed);
+        heard.grown.fetch_add(seen.grown, Ordering::Relaxed);
         if seen.pinged {
             self.write(PONG)?;
         }
@@ -188,6 +207,7 @@ impl Subscriber {
 #[derive(Default)]
 struct Seen {
     created: u64,
+    grown: u64,
     /// Of frames that began.
     bytes: u64,
     pinged: bool,
@@ -243,6 +263,7 @@ impl Frames {
         let payload = &self.head[start..];
         seen.bytes += (start + length) as u64;
         seen.created += u64::from(payload == CREATED);
+        seen.grown += u64::from(payload == GROWN);
         seen.pinged |= length == PING.len() && payload == PING;
         seen.connected |= payload.starts_with(CONNECTED);
     }
