@@ -34,6 +34,14 @@ impl MigrationTrait for Migration {
                 .to_owned();
             manager.alter_table(alter).await?;
         }
-        Ok(())
+        // Few messages have a status.
+        let queues = Index::create()
+            .name("messages_queued")
+            .table("messages")
+            .col("session_id")
+            .col("queue_position")
+            .and_where(Expr::cust("\"status\" = 'queued'"))
+            .to_owned();
+        manager.create_index(queues).await
     }
 }

@@ -1,18 +1,21 @@
 //! `messages`: what was said in a session, ordered by `index`.
 
+use std::sync::LazyLock;
+
 use entities::messages;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::{Value, json};
 
 use super::{
     records::Records,
-    rules::{Rules, Scope},
+    rules::{Change, Rules, Scope},
+    tasks,
     values::{fill, keep, one_of, plain_id, text},
     visibility,
 };
 use crate::{
-    core::{Record, call::Method},
-    error::{Error, Result},
+    core::{Record, call::Method, event::Draft},
+    error::{Error, Kind, Result},
     store::{lane::Work, numbering::Numbering},
 };
 
@@ -24,6 +27,11 @@ const TYPES: [&str; 5] = [
     "file-history-snapshot",
     "permission_request",
 ];
+
+/// The status of a prompt that waits.
+const QUEUED: &str = "queued";
+
+static TASKS: LazyLock<Records> = LazyLock::new(tasks::service);
 
 /// The service.
 pub fn service() -> Records {
@@ -63,13 +71,37 @@ impl Rules for Messages {
                 let next = INDEX.next(work.tx, &session).await?;
                 message.insert("index".to_owned(), json!(next));
             }
+            not_queued(message)?;
             check(message)
+        }
+        .boxed_local()
+    }
+
+    fn stored<'a>(
+        &'a self,
+        change: Change,
+        message: &'a Record,
+        _given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
+        async move {
+            // A prompt that is taken back from the queue.
+            let task = text(message, "task_id").filter(|_| text(message, "status") == Some(QUEUED));
+            if let Some(task) = task.filter(|_| change == Change::Removed) {
+                let stopped = TASKS.patch(task, json!({"status": "stopped"}), work).await;
+                stopped.map(drop).or_else(|error| match error.kind() {
+                    Kind::NotFound => Ok(()),
+                    _ => Err(error),
+                })?;
+            }
+            Ok(Vec::new())
         }
         .boxed_local()
     }
 
     fn change(&self, _current: &Record, changes: &mut Record, _work: &Work<'_>) -> Result<()> {
         keep(changes, &["session_id"]);
+        not_queued(changes)?;
         check(changes)
     }
 
@@ -91,6 +123,15 @@ impl Rules for Messages {
             ("task", text(message, "task_id")),
         ]))
     }
+}
+
+/// Refuses to put a message into a queue: `sessions/:id/messages/queue` does.
+fn not_queued(message: &Record) -> Result<()> {
+    if text(message, "status") == Some(QUEUED) {
+        let text = "`status` cannot be set to queued; use sessions/:id/messages/queue";
+        return Err(Error::bad_request(text));
+    }
+    Ok(())
 }
 
 /// Checks the fields that are there.

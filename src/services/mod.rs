@@ -46,11 +46,11 @@ use self::{
     authentication::Authentication,
     board_sessions::BoardSessions,
     bulk::Bulk,
+    cascade::Clear,
     clones::Clones,
     events::Events,
     genealogy::{Branch, Genealogy},
     health::Health,
-    hooks::after,
     refresh::Refresh,
     registry::Need,
     runs::{Decide, Prompts, Queue, Runs, Stop},
@@ -110,7 +110,13 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
             report: "error",
         },
     );
-    services.add("session-streams", SessionStreams(sessions.clone()));
+    let streams = services.add("session-streams", SessionStreams(sessions.clone()));
+    streams
+        .need(Method::Create, Need::Role(Role::Viewer))
+        .need(Method::Remove, Need::Role(Role::Viewer));
+    if let Some(entry) = services.entry("sessions") {
+        entry.hook(Clear(sessions.clone()));
+    }
     services.add("boards/:id/sessions", BoardSessions { boards, sessions });
     register_runs(services, &runs);
     register_repos(services, workspace);
@@ -144,22 +150,6 @@ fn register_runs(services: &mut Services, runs: &Arc<Runs>) {
     services.add("sessions/:id/messages/queue", Queue(of()));
     services.add("sessions/:id/stop", Stop(of()));
     services.add("sessions/:id/permission-decision", Decide(of()));
-    // Whoever ends a task, or takes a session away, ends what runs for it.
-    let ends = [
-        ("sessions", vec![Method::Remove]),
-        ("tasks", vec![Method::Update, Method::Patch, Method::Remove]),
-        ("tasks/:id/complete", vec![Method::Create]),
-        ("tasks/:id/fail", vec![Method::Create]),
-    ];
-    for (path, methods) in ends {
-        let runs = of();
-        if let Some(entry) = services.entry(path) {
-            entry.hook(after(methods, move |call, answer| {
-                runs.heed(&call.method, &answer.data);
-                Ok(())
-            }));
-        }
-    }
 }
 
 /// Registers who there is and how they log in.

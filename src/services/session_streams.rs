@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Service, records::Records};
+use super::{Service, records::Records, values::text};
 use crate::{
     core::{
         BoxFuture,
@@ -32,15 +32,17 @@ impl Service for SessionStreams {
             let id = given.and_then(Value::as_str);
             let id = id.ok_or_else(|| Error::bad_request("session_id is required"))?;
             let viewer = connection.viewer();
-            if call.method == Method::Remove {
-                let followed = viewer.unfollow(id);
-                let missing = || Error::not_found(format!("No record found for id '{id}'"));
-                followed.then_some(()).ok_or_else(missing)?;
+            if call.method == Method::Remove && viewer.unfollow(id) {
                 return Ok(json!({"session_id": id}).into());
             }
             let by = &call.caller.identity;
             let session = self.0.read(&mut store.reader(), id, by).await?;
-            let id = session["session_id"].as_str().unwrap_or(id);
+            let id = text(&session, "session_id").unwrap_or(id);
+            if call.method == Method::Remove {
+                let missing = || Error::not_found(format!("No record found for id '{id}'"));
+                viewer.unfollow(id).then_some(()).ok_or_else(missing)?;
+                return Ok(json!({"session_id": id}).into());
+            }
             if !viewer.follow(id) {
                 let text = "This connection follows too many sessions, or hears nothing";
                 return Err(Error::new(Kind::Conflict, text));

@@ -32,7 +32,7 @@ const STATUSES: [&str; 7] = [
 ];
 
 /// Statuses in which a task is over.
-const OVER: [&str; 3] = ["completed", "failed", "stopped"];
+pub(super) const OVER: [&str; 3] = ["completed", "failed", "stopped"];
 
 /// The model that a task is said to use if nothing is said.
 const MODEL: &str = "claude-sonnet-4-5";

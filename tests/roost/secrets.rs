@@ -222,7 +222,11 @@ impl Listeners {
         let presence = with_secrets(json!({"boardId": board}));
         let call = json!(["create", FLEETING[0], presence, {}]);
         let shown = self.socket.call(&call).await.expect("a presence");
-        let path = format!("/{}?boardId={}", FLEETING[0], board.as_str().expect("an id"));
+        let path = format!(
+            "/{}?boardId={}",
+            FLEETING[0],
+            board.as_str().expect("an id")
+        );
         let roster = rest.get(&path).await;
         assert_eq!(roster["total"], 1, "{roster}");
         vec![shown.to_string(), roster.to_string()]

@@ -6,7 +6,7 @@ import { Page, assertShowable, connected, createClient } from "../support/agor.m
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { http, sendJson } from "../support/http.mjs";
-import { closeAll } from "../support/wait.mjs";
+import { closeAll, soon } from "../support/wait.mjs";
 
 onEveryDatabase("Agor's prompts", (database) => {
   /** @type {Daemon} */
@@ -94,8 +94,13 @@ onEveryDatabase("Agor's prompts", (database) => {
     const { session_id } = await client.service("sessions").create({});
     const { taskId } = await client.service(`sessions/${session_id}/prompt`).create({ prompt: "bye" });
     client.io.close();
-    const page = await Page.open(daemon.url);
-    await over(page, taskId);
+    const task = async () => (await http(daemon.url, `/tasks/${taskId}`)).json;
+    await soon(
+      (async () => {
+        while ((await task()).status !== "completed") await new Promise((resolve) => setTimeout(resolve, 20));
+      })(),
+      "the task is completed",
+    );
     const { data } = (await http(daemon.url, `/sessions?$limit=50&$sort[created_at]=-1`)).json;
     assert.ok(data.some((session) => session.session_id === session_id));
   });

@@ -335,7 +335,8 @@ impl Viewer for SocketLogin {
 
     fn follow(&self, session: &str) -> bool {
         let mut state = self.lock();
-        if !state.hears || state.visits.streams.len() >= STREAMS {
+        let streams = &state.visits.streams;
+        if !state.hears || streams.len() >= STREAMS && !streams.contains(session) {
             return false;
         }
         if state.visits.streams.insert(session.to_owned()) && state.live {

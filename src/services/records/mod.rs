@@ -120,6 +120,14 @@ impl Records {
         self.0.write(write, work).await
     }
 
+    /// Deletes a record's row, and tells nobody.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete(&self, id: &str, work: &mut Work<'_>) -> Result<()> {
+        self.0.table.delete(work.tx, &[id.into()]).await.map(drop)
+    }
+
     /// Creates a record that its rules leave as it is, under an event name of its own.
     ///
     /// # Errors

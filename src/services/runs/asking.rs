@@ -1,14 +1,16 @@
 //! What an agent asks people, and what they decide.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{Runs, owned};
+use super::{Runs, at, clean, there};
 use crate::{
-    core::Record,
-    error::Result,
+    core::{identity::Identity, turn::Turn},
+    error::{Error, Result},
     runner::Decision,
-    services::{rules::Scope, visibility},
-    store::lane::Work,
+    services::values::text,
+    store::{Store, lane::Work},
 };
 
 /// Whether an agent may use a tool.
@@ -18,6 +20,14 @@ pub(super) struct Question {
     pub(super) tool: String,
     pub(super) input: Value,
     pub(super) tool_use: Option<String>,
+}
+
+/// A question that somebody decides on.
+struct Asked {
+    task: String,
+    message: String,
+    /// Whether the run asks for nothing else.
+    is_only: bool,
 }
 
 impl Runs {
@@ -55,7 +65,7 @@ impl Runs {
             "task_id": task,
             "type": "permission_request",
             "role": "system",
-            "content_preview": format!("Permission required: {}", question.tool),
+            "content_preview": clean(&format!("Permission required: {}", question.tool)),
             "content": content,
         });
         self.messages.create(asked, work).await?;
@@ -66,70 +76,124 @@ impl Runs {
             "requested_at": now,
         });
         let waits = json!({"status": "awaiting_permission", "permission_request": request});
-        self.tasks.patch(task, waits, work).await?;
+        let asking = ["running", "awaiting_permission"];
+        self.change_task(task, &asking, waits, work).await?;
         let waits = json!({"status": "awaiting_permission"});
         self.sessions.patch(session, waits, work).await?;
         let what = ("sessions", "permission:request");
-        publish([session, task], what, &told, work).await
+        self.publish([session, task], what, &told, work).await
     }
 
-    /// Tells a run what was decided, and everybody that it goes on.
-    pub(super) async fn decide(
+    /// Publishes what happened in a session and its task to those who hear of them.
+    pub(super) async fn publish(
         &self,
-        session: &Record,
-        decision: Decision,
-        data: &Value,
+        of: [&str; 2],
+        (source, name): (&'static str, &'static str),
+        payload: &Value,
         work: &mut Work<'_>,
     ) -> Result<()> {
-        let id = owned(session, "session_id");
-        let taken = self.lock().get_mut(&id).and_then(|run| {
-            let fits = data["taskId"].as_str().is_none_or(|task| task == run.task);
-            let message = run.questions.remove(&decision.id).filter(|_| fits)?;
-            Some((run.task.clone(), message, run.decisions.clone()))
-        });
-        let Some((task, message, decisions)) = taken else {
-            return Ok(());
-        };
-        let asked = self.messages.read(work.tx, &message, &work.by).await?;
-        let mut content = asked["content"].clone();
-        content["status"] = json!(if decision.allow { "approved" } else { "denied" });
-        content["decided_at"] = json!(work.now.to_string());
-        let by = data["decidedBy"].as_str().map(str::to_owned);
-        content["decided_by"] = json!(by.or_else(|| work.by.user_id().map(str::to_owned)));
-        for name in ["scope", "reason"] {
-            if let Some(value) = data.get(name).filter(|value| value.is_string()) {
-                content[name] = value.clone();
+        let scope = self.scope(of, work.tx).await?;
+        let scope = scope.ok_or_else(|| Error::not_found("The session is not there any more"))?;
+        work.publish(scope.draft(source, name, payload)?);
+        Ok(())
+    }
+
+    /// Tells everybody what was decided, then the run, which goes on.
+    pub(super) async fn decide(
+        self: Arc<Self>,
+        session: String,
+        decision: Decision,
+        data: Value,
+        by: Identity,
+        (turn, store): (Turn, Store),
+    ) -> Result<Value> {
+        let runs = Arc::clone(&self);
+        let made = decision.clone();
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            let session = runs.sessions.read(work.tx, &session, &work.by).await?;
+            let id = super::owned(&session, "session_id");
+            if let Some(asked) = runs.asked(&id, &made, &data) {
+                runs.tell(&id, &asked, &made, &data, work).await?;
             }
-        }
-        self.messages
-            .patch(&message, json!({"content": content}), work)
-            .await?;
-        let goes_on = json!({"status": "running", "permission_request": null});
-        self.tasks.patch(&task, goes_on, work).await?;
-        self.sessions
-            .patch(&id, json!({"status": "running"}), work)
-            .await?;
-        if let Some(decisions) = decisions {
+            Ok(id)
+        };
+        let session = store.write(&turn, unit).await?;
+        // Only once it is stored, and once.
+        let mut active = self.lock();
+        if let Some(run) = active.get_mut(&session)
+            && run.questions.remove(&decision.id).is_some()
+            && let Some(decisions) = &run.decisions
+        {
             // The run may have ended just now.
             drop(decisions.send(decision));
         }
-        Ok(())
+        Ok(json!({"success": true}))
     }
-}
 
-/// Publishes what happened in a session and its task to those who hear of them.
-pub(super) async fn publish(
-    [session, task]: [&str; 2],
-    (source, name): (&'static str, &'static str),
-    payload: &Value,
-    work: &mut Work<'_>,
-) -> Result<()> {
-    let mut record = Record::new();
-    record.insert("session_id".to_owned(), json!(session));
-    let scope = Scope::everyone([("session", Some(session)), ("task", Some(task))]);
-    let scopes = visibility::follow_boards(work.tx, &[record], vec![Some(scope)]).await?;
-    for scope in scopes.into_iter().flatten() {
-        work.publish(scope.draft(source, name, payload)?);
+    /// The question that a decision is about, if anybody still asks it.
+    fn asked(&self, session: &str, decision: &Decision, data: &Value) -> Option<Asked> {
+        let active = self.lock();
+        let run = active.get(session)?;
+        let task = data["taskId"].as_str();
+        task.is_none_or(|task| run.task.starts_with(task))
+            .then_some(())?;
+        Some(Asked {
+            task: run.task.clone(),
+            message: run.questions.get(&decision.id)?.clone(),
+            is_only: run.questions.len() == 1,
+        })
     }
-    Ok(())
+
+    async fn tell(
+        &self,
+        session: &str,
+        asked: &Asked,
+        decision: &Decision,
+        data: &Value,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let status = if decision.allow { "approved" } else { "denied" };
+        self.mark(&asked.message, status, data, work).await?;
+        if !asked.is_only {
+            return Ok(());
+        }
+        let goes_on = json!({"status": "running", "permission_request": null});
+        let waits = ["awaiting_permission"];
+        self.change_task(&asked.task, &waits, goes_on, work).await?;
+        let goes_on = json!({"status": "running"});
+        self.sessions.patch(session, goes_on, work).await.map(drop)
+    }
+
+    /// Notes in a question's message what became of it, if the message is there and still is one.
+    pub(super) async fn mark(
+        &self,
+        message: &str,
+        status: &str,
+        data: &Value,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let asked = self
+            .messages
+            .read(work.tx, message, &Identity::System)
+            .await;
+        let Some(asked) = there(asked)? else {
+            return Ok(());
+        };
+        let mut content = at(&asked, "content").clone();
+        let Some(said) = content.as_object_mut() else {
+            return Ok(());
+        };
+        said.insert("status".to_owned(), json!(status));
+        said.insert("decided_at".to_owned(), json!(work.now.to_string()));
+        let by = data["decidedBy"].as_str().or_else(|| work.by.user_id());
+        said.insert("decided_by".to_owned(), json!(by));
+        for name in ["scope", "reason"] {
+            if let Some(value) = data.as_object().and_then(|data| text(data, name)) {
+                said.insert(name.to_owned(), json!(value));
+            }
+        }
+        let changes = json!({"content": content});
+        self.messages.patch(message, changes, work).await.map(drop)
+    }
 }

@@ -3,17 +3,21 @@
 use std::{path::PathBuf, sync::Arc};
 
 use entities::runs;
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Active, Runs, owned, start};
+use super::{
+    Active, Runs, at,
+    ending::{INTERRUPTED, forget},
+    owned, start,
+};
 use crate::{
     core::{Record, clock::Timestamp, identity::Identity, turn::Turn},
     error::{Error, Result},
     runner::Prompt,
     services::values::text,
-    store::{Store, lane::Work},
+    store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
 
 /// Characters of a prompt that describe its task.
@@ -30,6 +34,8 @@ pub(super) struct Asked {
     pub(super) by: Identity,
     /// The task that it has already.
     pub(super) task: Option<String>,
+    /// Which user asked.
+    pub(super) author: Option<String>,
 }
 
 /// A run that begins. Where it does not go on, the session is free again.
@@ -55,12 +61,17 @@ impl Asked {
     pub(super) fn read(data: &Value, by: Identity) -> Result<Self> {
         let prompt = data.get("prompt").and_then(Value::as_str);
         let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
+        let prompt = prompt.ok_or_else(|| Error::bad_request("Prompt required"))?;
+        if prompt.contains('\0') {
+            return Err(Error::bad_request(
+                "`prompt` must not hold the character NUL",
+            ));
+        }
         Ok(Self {
-            text: prompt
-                .ok_or_else(|| Error::bad_request("Prompt required"))?
-                .to_owned(),
+            text: prompt.to_owned(),
             permission_mode: data["permissionMode"].as_str().map(str::to_owned),
             streams: data["stream"] != json!(false),
+            author: by.user_id().map(str::to_owned),
             by,
             task: None,
         })
@@ -112,6 +123,7 @@ impl Runs {
         work: &mut Work<'_>,
     ) -> Result<Started> {
         let id = owned(session, "session_id");
+        self.end_orphan(&id, work).await?;
         let mut changes = json!({"status": "running", "ready_for_prompt": false});
         let task = match &asked.task {
             Some(task) => {
@@ -158,6 +170,24 @@ impl Runs {
         })
     }
 
+    /// Fails a task whose end was never stored: nothing runs it any more.
+    async fn end_orphan(&self, session: &str, work: &mut Work<'_>) -> Result<()> {
+        let columns = Column::all::<runs::Entity>();
+        let mut select = Query::select();
+        select
+            .columns(columns.iter().map(Column::iden))
+            .from(runs::Entity)
+            .and_where(Expr::col(runs::Column::SessionId).eq(session));
+        let db: &mut dyn Reader = &mut *work.tx;
+        for run in db.select(&select, &columns).await? {
+            let task = owned(&run, "task_id");
+            let failed = json!({"status": "failed", "error": INTERRUPTED});
+            self.change_task(&task, &[], failed, work).await?;
+            forget(session, &task, work).await?;
+        }
+        Ok(())
+    }
+
     /// Creates a prompt's task, and returns its id.
     pub(super) async fn create_task(
         &self,
@@ -168,11 +198,11 @@ impl Runs {
     ) -> Result<String> {
         let count = session.get("message_count").and_then(Value::as_i64);
         let count = count.unwrap_or_default();
-        let sha = session["git_state"]["current_sha"].as_str();
+        let sha = at(session, "git_state")["current_sha"].as_str();
         let sha = sha.filter(|sha| !sha.is_empty()).unwrap_or("unknown");
         let now = work.now.to_string();
         let task = json!({
-            "session_id": session["session_id"],
+            "session_id": at(session, "session_id"),
             "status": status,
             "description": start(&asked.text, DESCRIPTION),
             "full_prompt": asked.text,
@@ -184,7 +214,7 @@ impl Runs {
             },
             "git_state": {"sha_at_start": sha},
             "tool_use_count": 0,
-            "created_by": work.by.user_id(),
+            "created_by": asked.author,
         });
         let task = self.tasks.create(task, work).await?;
         Ok(task["task_id"].as_str().unwrap_or_default().to_owned())

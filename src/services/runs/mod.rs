@@ -8,6 +8,7 @@
 mod asking;
 mod begin;
 mod ending;
+mod heed;
 mod queue;
 mod routes;
 mod telling;
@@ -17,19 +18,20 @@ pub use routes::{Decide, Prompts, Queue, Stop};
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::begin::Started;
-use super::{records::Records, tasks::is_over, values::text};
+use super::{records::Records, rules::Scope, tasks::is_over, values::text, visibility};
 use crate::{
-    core::{Record, call::Method},
+    core::{Record, identity::Identity},
+    error::{Kind, Result},
     runner::{Decision, SharedAgent},
-    store::Store,
+    store::{Store, lane::Work, transaction::Reader},
 };
 
 /// What runs, and what it works with.
@@ -42,8 +44,10 @@ pub struct Runs {
     tracker: TaskTracker,
     /// Cancelled when the daemon stops.
     stopping: CancellationToken,
-    /// What runs, by session. Changed inside units of work, so that what decides is current.
+    /// What runs, by session. It changes inside units of work, so that what decides is current.
     active: Mutex<HashMap<String, Active>>,
+    /// The database and the runtime, once the daemon serves.
+    served: OnceLock<(Store, Handle)>,
 }
 
 /// A run.
@@ -73,25 +77,8 @@ impl Runs {
             tracker,
             stopping,
             active: Mutex::default(),
+            served: OnceLock::new(),
         })
-    }
-
-    /// Stops what runs for tasks that somebody ended or removed, and in sessions that were removed:
-    /// `records` are what such a call was answered.
-    pub fn heed(&self, method: &Method, records: &Value) {
-        let one = std::slice::from_ref(records);
-        let active = self.lock();
-        for record in records.as_array().map_or(one, Vec::as_slice) {
-            let Value::Object(record) = record else {
-                continue;
-            };
-            let task = text(record, "task_id");
-            let run = text(record, "session_id").and_then(|session| active.get(session));
-            let run = run.filter(|run| task.is_none_or(|task| task == run.task));
-            if let Some(run) = run.filter(|_| *method == Method::Remove || is_over(record)) {
-                run.stop.cancel();
-            }
-        }
     }
 
     /// Whether something runs in a session.
@@ -113,8 +100,51 @@ impl Runs {
         self.tracker.spawn(watching);
     }
 
+    /// Changes a task unless it is over, or not there any more; `from` are the statuses in which it is
+    /// changed, any if there are none.
+    async fn change_task(
+        &self,
+        task: &str,
+        from: &[&str],
+        changes: Value,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let current = self.tasks.read(work.tx, task, &Identity::System).await;
+        let Some(current) = there(current)? else {
+            return Ok(());
+        };
+        let status = text(&current, "status").unwrap_or_default();
+        if is_over(&current) || !(from.is_empty() || from.contains(&status)) {
+            return Ok(());
+        }
+        self.tasks.patch(task, changes, work).await.map(drop)
+    }
+
+    /// Who hears of a session and its task; `None` if the session is not there any more.
+    async fn scope(
+        &self,
+        [session, task]: [&str; 2],
+        db: &mut dyn Reader,
+    ) -> Result<Option<Scope>> {
+        let Some(record) = there(self.sessions.read(db, session, &Identity::System).await)? else {
+            return Ok(None);
+        };
+        let plain = Scope::everyone([("session", Some(session)), ("task", Some(task))]);
+        let scopes = visibility::follow_boards(db, &[record], vec![Some(plain)]).await?;
+        Ok(scopes.into_iter().flatten().next())
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A record, or `None` if it is not there any more.
+fn there<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -123,7 +153,21 @@ fn owned(record: &Record, name: &str) -> String {
     text(record, name).unwrap_or_default().to_owned()
 }
 
-/// The start of a text, for lists and previews.
+/// A record's value; null if there is none.
+fn at<'a>(record: &'a Record, name: &str) -> &'a Value {
+    record.get(name).unwrap_or(&Value::Null)
+}
+
+/// The start of a text, for lists and previews, with nothing in it that a column refuses.
 fn start(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
+    text.chars().take(characters).map(shown).collect()
+}
+
+/// A text that a column takes.
+fn clean(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+const fn shown(c: char) -> char {
+    if c == '\0' { '\u{fffd}' } else { c }
 }

@@ -3,25 +3,37 @@
 
 use std::sync::Arc;
 
+use entities::messages;
+use sea_orm::{
+    Order,
+    sea_query::{Expr, ExprTrait, Query},
+};
 use serde_json::{Value, json};
 
 use super::{
-    Runs,
+    Runs, at,
     begin::{Asked, Started, and},
     owned, start,
 };
 use crate::{
-    core::{Record, identity::Identity},
-    error::{Kind, Result},
-    services::values::text,
-    store::{lane::Work, transaction::Reader},
+    core::{Record, identity::Identity, turn::Turn},
+    error::{Error, Kind, Result},
+    services::{rules::Scope, values::text, visibility},
+    store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
 
 /// Characters of a prompt that are shown in lists.
 const PREVIEW: usize = 200;
 
 /// Prompts that may wait in a session.
-const LONGEST: usize = 1_000;
+const LONGEST: i64 = 1_000;
+
+/// What is looked for in a queue.
+enum Wanted {
+    All,
+    First,
+    Last,
+}
 
 impl Runs {
     /// Makes a task for a prompt that waits; returns its id.
@@ -47,14 +59,17 @@ impl Runs {
         asked: &Asked,
         work: &mut Work<'_>,
     ) -> Result<Value> {
-        let queued = self.queued(session, work.tx).await?;
-        if queued.len() >= LONGEST {
+        let position = |message: &Record| at(message, "queue_position").as_i64();
+        let (first, last) = (
+            queue(session, Wanted::First, work.tx).await?,
+            queue(session, Wanted::Last, work.tx).await?,
+        );
+        let first = first.first().and_then(position).unwrap_or(1);
+        let next = last.first().and_then(position).map_or(1, |last| last + 1);
+        if next - first >= LONGEST {
             let text = format!("{LONGEST} prompts wait in this session already");
-            return Err(crate::error::Error::new(Kind::TooManyRequests, text));
+            return Err(Error::new(Kind::TooManyRequests, text));
         }
-        let last = queued
-            .last()
-            .and_then(|last| last["queue_position"].as_i64());
         let message = json!({
             "message_id": work.clock.ordered_id(),
             "session_id": session,
@@ -65,9 +80,13 @@ impl Runs {
             "timestamp": work.now.to_string(),
             "content_preview": start(&asked.text, PREVIEW),
             "content": asked.text,
-            "metadata": {"permission_mode": asked.permission_mode, "stream": asked.streams},
+            "metadata": {
+                "permission_mode": asked.permission_mode,
+                "stream": asked.streams,
+                "created_by": asked.author,
+            },
             "status": "queued",
-            "queue_position": last.map_or(1, |last| last + 1),
+            "queue_position": next,
         });
         let Value::Object(message) = message else {
             return Ok(Value::Null);
@@ -77,41 +96,85 @@ impl Runs {
 
     /// A session's queue, in order.
     pub(super) async fn queued(&self, session: &str, db: &mut dyn Reader) -> Result<Vec<Record>> {
-        let query = json!({
-            "session_id": session,
-            "status": "queued",
-            "$sort": {"queue_position": 1},
-        });
-        self.messages
-            .matching(query.as_object().unwrap_or(&Record::new()), db)
-            .await
+        let mut queued = queue(session, Wanted::All, db).await?;
+        crate::services::values::leave_out_nulls(&mut queued);
+        Ok(queued)
+    }
+
+    /// Begins with what waits in a session where nothing runs.
+    pub(super) async fn go_on(self: &Arc<Self>, session: &str, store: &Store) -> Option<Started> {
+        loop {
+            let runs = Arc::clone(self);
+            let id = session.to_owned();
+            let unit = async move |work: &mut Work<'_>| runs.next(&id, work).await;
+            match store.write(&Turn::default(), unit).await {
+                Ok(next) => return next,
+                Err(error) if self.stopping.is_cancelled() => {
+                    tracing::debug!(%error, "what waits is begun after the restart");
+                    return None;
+                }
+                Err(error) if error.kind() == Kind::Unavailable => {
+                    tokio::time::sleep(super::watch::AGAIN).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, session, "a prompt that waited could not be begun with");
+                    self.refuse_first(session, error.message(), store).await?;
+                }
+            }
+        }
+    }
+
+    /// Takes the first prompt from a queue and fails its task; `None` if that fails, too.
+    async fn refuse_first(&self, session: &str, why: &str, store: &Store) -> Option<()> {
+        let (messages, tasks) = (self.messages.clone(), self.tasks.clone());
+        let (session, why) = (session.to_owned(), why.to_owned());
+        let unit = async move |work: &mut Work<'_>| {
+            for message in queue(&session, Wanted::First, work.tx).await? {
+                take_out(&messages, &message, work).await?;
+                if let Some(task) = text(&message, "task_id") {
+                    let failed = json!({"status": "failed", "error": why});
+                    super::there(tasks.patch(task, failed, work).await)?;
+                }
+            }
+            Ok(())
+        };
+        let refused = store.write(&Turn::default(), unit).await;
+        refused
+            .inspect_err(|error| tracing::error!(%error, "a queue is stuck"))
+            .ok()
     }
 
     /// Begins with the first prompt in a session's queue whose task is still to be done.
     pub(super) async fn next(
         self: &Arc<Self>,
-        session: &Record,
+        session: &str,
         work: &mut Work<'_>,
     ) -> Result<Option<Started>> {
-        let id = text(session, "session_id").unwrap_or_default();
-        for message in self.queued(id, work.tx).await? {
-            self.messages
-                .remove(&owned(&message, "message_id"), work)
-                .await?;
+        let by = &Identity::System;
+        loop {
+            if self.is_busy(session) {
+                return Ok(None);
+            }
+            let Some(message) = queue(session, Wanted::First, work.tx).await?.pop() else {
+                return Ok(None);
+            };
+            let Some(record) = super::there(self.sessions.read(work.tx, session, by).await)? else {
+                return Ok(None);
+            };
+            take_out(&self.messages, &message, work).await?;
+            let said = at(&message, "metadata");
             let asked = Asked {
                 text: owned(&message, "content"),
-                permission_mode: message["metadata"]["permission_mode"]
-                    .as_str()
-                    .map(str::to_owned),
-                streams: message["metadata"]["stream"] != json!(false),
+                permission_mode: said["permission_mode"].as_str().map(str::to_owned),
+                streams: said["stream"] != json!(false),
                 by: Identity::System,
                 task: text(&message, "task_id").map(str::to_owned),
+                author: said["created_by"].as_str().map(str::to_owned),
             };
             if self.is_to_be_done(asked.task.as_deref(), work).await? {
-                return self.begin(session, asked, work).await.map(Some);
+                return self.begin(&record, asked, work).await.map(Some);
             }
         }
-        Ok(None)
     }
 
     /// Whether a task that waits was neither removed nor ended meanwhile.
@@ -119,10 +182,69 @@ impl Runs {
         let Some(task) = task else {
             return Ok(true);
         };
-        match self.tasks.read(work.tx, task, &Identity::System).await {
-            Ok(task) => Ok(task["status"] == "created"),
-            Err(error) if error.kind() == Kind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        let task = self.tasks.read(work.tx, task, &Identity::System).await;
+        Ok(super::there(task)?.is_some_and(|task| *at(&task, "status") == "created"))
     }
+}
+
+/// The sessions in which prompts wait.
+pub(super) async fn waiting(db: &mut dyn Reader) -> Result<Vec<String>> {
+    let columns = Column::all::<messages::Entity>();
+    let columns: Vec<_> = columns
+        .into_iter()
+        .filter(|column| column.name == "session_id")
+        .collect();
+    let mut select = Query::select();
+    select
+        .distinct()
+        .columns(columns.iter().map(Column::iden))
+        .from(messages::Entity)
+        .and_where(Expr::cust("\"status\" = 'queued'"));
+    let sessions = db.select(&select, &columns).await?;
+    Ok(sessions
+        .iter()
+        .map(|session| owned(session, "session_id"))
+        .collect())
+}
+
+/// What waits in a session, in order, or one end of it.
+async fn queue(session: &str, wanted: Wanted, db: &mut dyn Reader) -> Result<Vec<Record>> {
+    let columns = Column::all::<messages::Entity>();
+    let order = match wanted {
+        Wanted::Last => Order::Desc,
+        Wanted::All | Wanted::First => Order::Asc,
+    };
+    let mut select = Query::select();
+    select
+        .columns(columns.iter().map(Column::iden))
+        .from(messages::Entity)
+        .and_where(Expr::col(messages::Column::SessionId).eq(session))
+        // As the index says it.
+        .and_where(Expr::cust("\"status\" = 'queued'"))
+        .order_by(messages::Column::QueuePosition, order);
+    if !matches!(wanted, Wanted::All) {
+        select.limit(1);
+    }
+    db.select(&select, &columns).await
+}
+
+/// Takes a message from a queue, and tells of it.
+async fn take_out(
+    messages: &crate::services::records::Records,
+    message: &Record,
+    work: &mut Work<'_>,
+) -> Result<()> {
+    let mut told = [message.clone()];
+    crate::services::values::leave_out_nulls(&mut told);
+    let [told] = told;
+    let scope = Scope::everyone([
+        ("session", text(message, "session_id")),
+        ("task", text(message, "task_id")),
+    ]);
+    let scopes = vec![Some(scope)];
+    let scopes = visibility::follow_boards(work.tx, std::slice::from_ref(message), scopes).await?;
+    for scope in scopes.into_iter().flatten() {
+        work.publish(scope.draft("messages", "removed", &Value::Object(told.clone()))?);
+    }
+    messages.delete(&owned(message, "message_id"), work).await
 }

@@ -11,6 +11,8 @@ use crate::{
     core::{
         BoxFuture,
         call::{Answer, Call, Method},
+        identity::Identity,
+        turn::Turn,
     },
     error::{Error, Result},
     runner::Decision,
@@ -74,34 +76,11 @@ impl Service for Stop {
     }
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
-        let runs = Arc::clone(&self.0);
-        let (session, by) = (
-            call.parameter("id").to_owned(),
-            call.caller.identity.clone(),
-        );
         Box::pin(async move {
-            let unit = async move |work: &mut Work<'_>| {
-                work.by = by;
-                let session = runs.sessions.read(work.tx, &session, &work.by).await?;
-                let id = text(&session, "session_id").unwrap_or_default();
-                let run = runs
-                    .lock()
-                    .get(id)
-                    .map(|run| (run.task.clone(), run.stop.clone()));
-                let Some((task, stop)) = run else {
-                    let status = text(&session, "status").unwrap_or("idle");
-                    let reason = format!("Session is not running (status: {status})");
-                    return Ok((json!({"success": false, "reason": reason}), None));
-                };
-                let stopping = json!({"status": "stopping"});
-                runs.tasks.patch(&task, stopping, work).await?;
-                Ok((json!({"success": true}), Some(stop)))
-            };
-            let (answer, stop) = store.write(&call.turn, unit).await?;
-            if let Some(stop) = stop {
-                stop.cancel();
-            }
-            Ok(answer.into())
+            let (session, by) = (call.parameter("id"), call.caller.identity.clone());
+            let at = (call.turn.clone(), store.clone());
+            let stopping = Arc::clone(&self.0).stop(session.to_owned(), by, at);
+            self.0.detach(stopping).await
         })
     }
 }
@@ -116,13 +95,9 @@ impl Service for Decide {
     }
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
-        let runs = Arc::clone(&self.0);
-        let (session, by) = (
-            call.parameter("id").to_owned(),
-            call.caller.identity.clone(),
-        );
-        let data = call.data.clone();
         Box::pin(async move {
+            let (session, by) = (call.parameter("id"), call.caller.identity.clone());
+            let data = call.data.clone();
             let id = data["requestId"].as_str().map(str::to_owned);
             let id = id.ok_or_else(|| Error::bad_request("requestId required"))?;
             let allow = data["allow"].as_bool();
@@ -132,13 +107,9 @@ impl Service for Decide {
                 allow,
                 reason: data["reason"].as_str().map(str::to_owned),
             };
-            let unit = async move |work: &mut Work<'_>| {
-                work.by = by;
-                let session = runs.sessions.read(work.tx, &session, &work.by).await?;
-                runs.decide(&session, decision, &data, work).await
-            };
-            store.write(&call.turn, unit).await?;
-            Ok(json!({"success": true}).into())
+            let (runs, at) = (Arc::clone(&self.0), (call.turn.clone(), store.clone()));
+            let deciding = runs.decide(session.to_owned(), decision, data, by, at);
+            self.0.detach(deciding).await
         })
     }
 }
@@ -149,7 +120,7 @@ impl Runs {
         self: Arc<Self>,
         session: String,
         asked: Asked,
-        turn: crate::core::turn::Turn,
+        turn: Turn,
         store: Store,
     ) -> Result<Value> {
         let runs = Arc::clone(&self);
@@ -158,18 +129,50 @@ impl Runs {
             let session = runs.sessions.read(work.tx, &session, &work.by).await?;
             let id = text(&session, "session_id").unwrap_or_default();
             let message = runs.enqueue(id, &asked, work).await?;
-            let started = if runs.is_busy(id) {
-                None
-            } else {
-                runs.next(&session, work).await?
-            };
-            Ok((started, message))
+            Ok((id.to_owned(), message))
         };
-        let (started, message) = store.write(&turn, unit).await?;
-        if let Some(started) = started {
-            self.launch(started, &store);
+        let (session, message) = store.write(&turn, unit).await?;
+        if !self.is_busy(&session) {
+            let runs = Arc::clone(&self);
+            let beginning = async move {
+                if let Some(started) = runs.go_on(&session, &store).await {
+                    runs.launch(started, &store);
+                }
+            };
+            self.tracker.spawn(beginning);
         }
         Ok(json!({"success": true, "message": message}))
+    }
+
+    /// Stops what runs in a session.
+    async fn stop(
+        self: Arc<Self>,
+        session: String,
+        by: Identity,
+        (turn, store): (Turn, Store),
+    ) -> Result<Value> {
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            let session = self.sessions.read(work.tx, &session, &work.by).await?;
+            let id = text(&session, "session_id").unwrap_or_default();
+            let run = self
+                .lock()
+                .get(id)
+                .map(|run| (run.task.clone(), run.stop.clone()));
+            let Some((task, stop)) = run else {
+                let status = text(&session, "status").unwrap_or("idle");
+                let reason = format!("Session is not running (status: {status})");
+                return Ok((json!({"success": false, "reason": reason}), None));
+            };
+            let stopping = json!({"status": "stopping"});
+            self.change_task(&task, &[], stopping, work).await?;
+            Ok((json!({"success": true}), Some(stop)))
+        };
+        let (answer, stop) = store.write(&turn, unit).await?;
+        if let Some(stop) = stop {
+            stop.cancel();
+        }
+        Ok(answer)
     }
 
     /// Does something to its end, whether or not the caller waits for it.

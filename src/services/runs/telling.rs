@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json, value::to_raw_value};
 
+use super::Runs;
 use crate::{
     core::{
-        Record,
         event::Delta,
         scope::{Audience, Topic},
         stamp::Seq,
     },
     error::Result,
-    services::{rules::Scope, visibility},
     store::Store,
 };
 
 /// Tells of one run.
 pub(super) struct Telling {
+    runs: Arc<Runs>,
     store: Store,
     session: String,
     task: String,
@@ -33,8 +33,15 @@ pub(super) struct Telling {
 
 impl Telling {
     /// Nothing was said yet.
-    pub(super) const fn new(store: Store, session: String, task: String, wanted: bool) -> Self {
+    pub(super) const fn new(
+        runs: Arc<Runs>,
+        store: Store,
+        session: String,
+        task: String,
+        wanted: bool,
+    ) -> Self {
         Self {
+            runs,
             store,
             session,
             task,
@@ -168,19 +175,12 @@ impl Telling {
     /// now, or not any more.
     async fn scope(&mut self) -> Result<(Audience, Arc<[Topic]>)> {
         let head = self.store.story().hub.head();
-        if let Some((at, audience, topics)) = self.scope.as_ref().filter(|(at, ..)| *at == head) {
-            let _ = at;
+        if let Some((_, audience, topics)) = self.scope.as_ref().filter(|(at, ..)| *at == head) {
             return Ok((audience.clone(), Arc::clone(topics)));
         }
-        let mut session = Record::new();
-        session.insert("session_id".to_owned(), json!(self.session));
-        let plain = Scope::everyone([
-            ("session", Some(self.session.as_str())),
-            ("task", Some(self.task.as_str())),
-        ]);
-        let mut db = self.store.reader();
-        let scopes = visibility::follow_boards(&mut db, &[session], vec![Some(plain)]).await?;
-        let scope = scopes.into_iter().flatten().next();
+        // A session that is gone is on no board, and nobody's.
+        let of = [self.session.as_str(), self.task.as_str()];
+        let scope = self.runs.scope(of, &mut self.store.reader()).await?;
         let (audience, topics) = scope.map_or((Audience::Nobody, Vec::new()), |scope| {
             (scope.audience, scope.topics)
         });

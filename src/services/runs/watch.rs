@@ -6,12 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
-    Runs,
-    asking::{Question, publish},
-    begin::Started,
-    ending::{Ended, is_passing},
-    start,
-    telling::Telling,
+    Runs, asking::Question, begin::Started, clean, ending::Ended, start, telling::Telling,
 };
 use crate::{
     core::turn::Turn,
@@ -24,7 +19,7 @@ use crate::{
 const PREVIEW: usize = 200;
 
 /// Time before a write that failed for now is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// A run that is followed.
 struct Watch {
@@ -35,6 +30,8 @@ struct Watch {
     tools: u64,
     model: Option<String>,
     usage: Option<Usage>,
+    /// Why the run had to be given up.
+    trouble: Option<Error>,
 }
 
 impl Runs {
@@ -43,7 +40,10 @@ impl Runs {
         let mut next = Some(started);
         while let Some(started) = next.take() {
             let watch = Watch::new(Arc::clone(&self), started, store.clone());
-            next = watch.follow().await;
+            let session = watch.started.prompt.session.clone();
+            if watch.follow().await {
+                next = self.go_on(&session, &store).await;
+            }
         }
     }
 }
@@ -53,21 +53,28 @@ impl Watch {
         let prompt = &started.prompt;
         let (session, task) = (prompt.session.clone(), prompt.task.clone());
         Self {
-            telling: Telling::new(store.clone(), session, task, started.streams),
+            telling: Telling::new(
+                Arc::clone(&runs),
+                store.clone(),
+                session,
+                task,
+                started.streams,
+            ),
             runs,
             store,
             started,
             tools: 0,
             model: None,
             usage: None,
+            trouble: None,
         }
     }
 
-    /// Follows the run; what runs next in its session.
-    async fn follow(mut self) -> Option<Started> {
+    /// Follows the run to its end; whether what waits behind it may begin.
+    async fn follow(mut self) -> bool {
         let asked = self.say("user", "user", json!(self.started.prompt.text), None);
         if let Err(error) = asked.await {
-            self.give_up(&error);
+            self.give_up(error);
         }
         let stop = self.started.stop.clone();
         let prompt = self.started.prompt.clone();
@@ -92,20 +99,21 @@ impl Watch {
                 break;
             }
             if let Err(error) = self.take(output).await {
-                self.give_up(&error);
+                self.give_up(error);
             }
         }
         // The daemon that comes back says what became of it.
         if stopping.is_cancelled() {
-            return None;
+            return false;
         }
         self.finish(end).await
     }
 
-    /// A run whose records cannot be written any more: its session is gone.
-    fn give_up(&self, error: &Error) {
-        if error.kind() != Kind::NotFound && error.kind() != Kind::BadRequest {
-            tracing::error!(%error, "a run could not be followed");
+    /// Ends a run whose records cannot be written: its session is gone, or says why it failed.
+    fn give_up(&mut self, error: Error) {
+        if error.kind() != Kind::NotFound && !self.started.stop.is_cancelled() {
+            tracing::warn!(%error, "a run could not be followed");
+            self.trouble.get_or_insert(error);
         }
         self.started.stop.cancel();
     }
@@ -167,6 +175,7 @@ impl Watch {
     async fn meet(&mut self, id: Option<String>, model: Option<String>) -> Result<()> {
         let runs = Arc::clone(&self.runs);
         let prompt = self.started.prompt.clone();
+        let (id, model) = (id.as_deref().map(clean), model.as_deref().map(clean));
         let news = model.filter(|model| self.model.as_ref() != Some(model));
         self.model = news.clone().or_else(|| self.model.take());
         self.write(async move |work: &mut Work<'_>| {
@@ -215,11 +224,7 @@ impl Watch {
                 runs.messages.create(message, work).await.map(drop)
             })
             .await;
-        match created {
-            // It was stored although that was not confirmed.
-            Err(error) if error.kind() == Kind::Conflict => Ok(()),
-            created => created,
-        }
+        stored(created)
     }
 
     /// Asks people whether the agent may use a tool.
@@ -237,58 +242,68 @@ impl Watch {
             self.started.prompt.session.clone(),
             self.started.prompt.task.clone(),
         );
-        self.write(async move |work: &mut Work<'_>| {
-            runs.put(&question, &message, [&session, &task], work).await
-        })
-        .await
+        let put = self.write(async move |work: &mut Work<'_>| {
+            let of = [session.as_str(), task.as_str()];
+            runs.put(&question, &message, of, work).await
+        });
+        stored(put.await)
     }
 
     /// Publishes something that happened in the run.
     async fn publish(&self, source: &'static str, name: &'static str, what: Value) -> Result<()> {
         let prompt = &self.started.prompt;
         let (session, task) = (prompt.session.clone(), prompt.task.clone());
+        let runs = Arc::clone(&self.runs);
         let mut payload = json!({"task_id": task, "session_id": session});
         if let (Some(payload), Value::Object(what)) = (payload.as_object_mut(), what) {
             payload.extend(what);
         }
         self.write(async move |work: &mut Work<'_>| {
-            publish([&session, &task], (source, name), &payload, work).await
+            runs.publish([&session, &task], (source, name), &payload, work)
+                .await
         })
         .await
     }
 
-    /// Ends the task, and begins with what waits behind it.
-    async fn finish(mut self, end: Output) -> Option<Started> {
-        let (status, error) = match end {
-            Output::Failed(error) => ("failed", Some(error)),
-            Output::Stopped => ("stopped", None),
+    /// Ends the task; whether that is stored.
+    async fn finish(mut self, end: Output) -> bool {
+        let trouble = self
+            .trouble
+            .as_ref()
+            .map(|error| error.message().to_owned());
+        let (status, error) = match (end, trouble) {
+            (Output::Failed(error), _) | (Output::Stopped, Some(error)) => {
+                ("failed", Some(clean(&error)))
+            }
+            (Output::Stopped, None) => ("stopped", None),
             _ => ("completed", None),
         };
         // What viewers have read is kept.
         if let Ok(Some((id, text))) = self.telling.complete(error.as_deref()).await {
             let said = self.say("assistant", "assistant", json!(text), Some(id.to_string()));
             if let Err(error) = said.await {
-                self.give_up(&error);
+                self.give_up(error);
             }
         }
+        let mut questions = Vec::new();
+        self.note(|active| questions.extend(active.questions.drain().map(|(_, message)| message)));
+        let prompt = &self.started.prompt;
         let ended = Ended {
-            session: self.started.prompt.session.clone(),
-            task: self.started.prompt.task.clone(),
+            session: prompt.session.clone(),
+            task: prompt.task.clone(),
             status,
             error,
             tools: self.tools,
             usage: self.usage,
             began: Some(self.started.at),
+            questions,
         };
         let runs = Arc::clone(&self.runs);
-        let next = self.write(async move |work: &mut Work<'_>| runs.end(ended, work).await);
-        match next.await {
-            Ok(next) => next,
-            Err(error) => {
-                tracing::error!(%error, "the end of a run could not be stored");
-                None
-            }
-        }
+        let stored = self.write(async move |work: &mut Work<'_>| runs.end(ended, work).await);
+        stored
+            .await
+            .inspect_err(|error| tracing::error!(%error, "the end of a run could not be stored"))
+            .is_ok()
     }
 
     /// Runs a unit of work; again and again while the database is not to be had.
@@ -300,7 +315,9 @@ impl Watch {
         loop {
             let turn = Turn::default();
             match self.store.write(&turn, unit.clone()).await {
-                Err(error) if is_passing(&error) && !self.runs.stopping.is_cancelled() => {
+                Err(error)
+                    if error.kind() == Kind::Unavailable && !self.runs.stopping.is_cancelled() =>
+                {
                     sleep(AGAIN).await;
                 }
                 outcome => return outcome,
@@ -316,6 +333,14 @@ impl Watch {
         if let Some(run) = run.filter(|run| run.task == prompt.task) {
             change(run);
         }
+    }
+}
+
+/// A write whose records are there already was stored, although that was not confirmed.
+fn stored(written: Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() == Kind::Conflict => Ok(()),
+        written => written,
     }
 }
 

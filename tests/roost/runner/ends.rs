@@ -54,8 +54,7 @@ async fn who_does_not_end_when_asked_is_ended() {
 
 #[tokio::test]
 async fn who_is_asked_to_end_may_tidy_up() {
-    let script =
-        "trap 'yes | head -c 300000; echo tidy > tidy; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let script = "trap 'yes | head -c 300000; echo tidy > tidy; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
     let bench = Bench::new(script);
     let mut run = bench.start(bench.prompt(""));
     soon("its readiness", run.output.recv()).await;
