@@ -117,6 +117,10 @@ onEveryDatabase("Board channels", (database) => {
       [
         ["messages created", "on both"],
         ["messages created", "after"],
+        // What goes with the session.
+        ["messages removed", "before"],
+        ["messages removed", "on both"],
+        ["messages removed", "after"],
       ],
     );
     assert.deepEqual(come.map(([event]) => event).filter((event) => event.startsWith("sessions")), ["sessions removed"]);

@@ -113,15 +113,16 @@ impl Runs {
             work.by = by;
             let session = runs.sessions.read(work.tx, &session, &work.by).await?;
             let id = super::owned(&session, "session_id");
-            if let Some(asked) = runs.asked(&id, &made, &data) {
-                runs.tell(&id, &asked, &made, &data, work).await?;
+            let asked = runs.asked(&id, &made, &data);
+            if let Some(asked) = &asked {
+                runs.tell(&id, asked, &made, &data, work).await?;
             }
-            Ok(id)
+            Ok(asked.map(|_| id))
         };
         let session = store.write(&turn, unit).await?;
         // Only once it is stored, and once.
         let mut active = self.lock();
-        if let Some(run) = active.get_mut(&session)
+        if let Some(run) = session.and_then(|session| active.get_mut(&session))
             && run.questions.remove(&decision.id).is_some()
             && let Some(decisions) = &run.decisions
         {
