@@ -31,6 +31,7 @@ mod phoenix_topics;
 mod phoenix_transcripts;
 mod postgres;
 mod queries;
+mod reliability;
 mod repos;
 mod retention;
 mod runner;

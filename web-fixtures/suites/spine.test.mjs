@@ -291,7 +291,11 @@ async function play(app) {
   await fail(405, "boards", "remove", null);
   await fail(409, "boards", "create", { board_id });
 
+  // What is left in the session goes with it.
+  const left = await make("messages", "find", { query: { session_id } });
+  assert.equal(left.total, 1);
   await make("sessions", "remove", session_id);
+  changed("messages removed", left.data);
   changed("boards patched", await make("boards", "get", board_id));
   await make("boards", "remove", board_id);
   return { answers, changes };
