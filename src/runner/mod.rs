@@ -82,6 +82,8 @@ pub enum Output {
     Thought,
     /// Some more of the text that the next [`Message`](Self::Message) says as a whole.
     Text(String),
+    /// The text that grew is no message: it was none of the agent's, or is begun anew.
+    Forget,
     /// What the agent said: a text, or a list of blocks (`text`, `thinking`, `tool_use`, …).
     Message(Value),
     /// A tool is being used.
@@ -117,7 +119,8 @@ pub enum Output {
     Usage(Usage),
     /// The agent is done.
     Done,
-    /// The agent failed, with a sentence that says why.
+    /// The agent failed, with a sentence that says why. The text that grew until then is all there is of
+    /// its message.
     Failed(String),
     /// The run was stopped.
     Stopped,

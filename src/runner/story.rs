@@ -1,7 +1,7 @@
 //! What an agent says, put in the order that [`Output`] promises, whatever it leaves out.
 //!
-//! A thought ends before anything else begins; text that no message repeats becomes a message; a tool
-//! starts once, after a message that holds its use; nothing follows the end.
+//! A thought ends before anything else begins; text that no message repeats becomes a message, unless the
+//! agent fails; a tool starts once, after a message that holds its use; nothing follows the end.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -31,6 +31,8 @@ pub(super) struct Story {
     /// Since the last message.
     thought: String,
     text: String,
+    /// Whether some of this text was sent.
+    grows: bool,
     /// The uses of tools that were told.
     started: HashSet<String>,
     spoke: bool,
@@ -49,6 +51,7 @@ impl Story {
             Output::Thinking(more) => self.think(more),
             Output::Thought => self.end_thought(),
             Output::Text(more) => self.speak(more, false),
+            Output::Forget => self.start_over(),
             Output::Message(content) => self.say(content),
             Output::ToolStart { id, name, input } => self.start_tool(&id, &name, &input),
             Output::ToolResult { .. } | Output::Permission { .. } => {
@@ -56,12 +59,11 @@ impl Story {
                 self.spoke = true;
                 self.waiting.push_back(output);
             }
-            Output::Done | Output::Stopped => self.finish(output),
-            Output::Failed(why) => {
-                let mut why = plain(&why);
-                why.truncate(why.floor_char_boundary(WHY));
-                self.finish(Output::Failed(why));
+            Output::Done | Output::Stopped => {
+                self.gather(None);
+                self.end = Some(output);
             }
+            Output::Failed(why) => self.fail(&why),
         }
     }
 
@@ -72,17 +74,33 @@ impl Story {
 
     /// Takes back the text since the last message, which was none of the agent's.
     pub(super) fn forget(&mut self) -> String {
-        self.waiting
-            .retain(|output| !matches!(output, Output::Text(_)));
         self.spoke = false;
+        self.take_back();
         std::mem::take(&mut self.text)
     }
 
     /// Begins a message anew: what was said of it in parts is not kept.
     pub(super) fn start_over(&mut self) {
         self.end_thought();
+        self.take_back();
         self.thought.clear();
         self.text.clear();
+    }
+
+    /// Takes back the text since the last message: what is not sent yet never was; of what was sent it is
+    /// said that it is no message.
+    fn take_back(&mut self) {
+        let ends = |output: &Output| matches!(output, Output::Message(_) | Output::Forget);
+        let since = self.waiting.iter().rposition(ends);
+        let since = since.map_or(0, |place| place + 1);
+        let mut place = 0;
+        self.waiting.retain(|output| {
+            place += 1;
+            place <= since || !matches!(output, Output::Text(_))
+        });
+        if self.grows && since == 0 {
+            self.waiting.push_back(Output::Forget);
+        }
     }
 
     /// Whether the agent said anything.
@@ -104,6 +122,11 @@ impl Story {
                 return;
             };
             if let Some(output) = self.waiting.pop_front() {
+                match output {
+                    Output::Text(_) => self.grows = true,
+                    Output::Message(_) | Output::Forget => self.grows = false,
+                    _ => {}
+                }
                 place.send(output);
             }
         }
@@ -116,9 +139,15 @@ impl Story {
         self.send(to).await;
     }
 
-    fn finish(&mut self, end: Output) {
-        self.gather(None);
-        self.end = Some(end);
+    /// Ends with a failure. Text that grows stays as it is: it is no message that the agent completed.
+    fn fail(&mut self, why: &str) {
+        let mut why = plain(why);
+        why.truncate(why.floor_char_boundary(WHY));
+        self.end_thought();
+        if self.text.is_empty() {
+            self.gather(None);
+        }
+        self.end = Some(Output::Failed(why));
     }
 
     fn name(&mut self, id: Option<String>, model: Option<String>) {
@@ -174,7 +203,9 @@ impl Story {
         if is_empty(&content) {
             return;
         }
-        self.start_over();
+        self.end_thought();
+        self.thought.clear();
+        self.text.clear();
         self.spoke = true;
         let uses = tool_uses(&content);
         self.waiting.push_back(Output::Message(content));

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Daemon } from "../support/daemon.mjs";
@@ -102,6 +104,34 @@ onEveryDatabase("Agents", (database) => {
     assert.match(task.error, /3/);
     assert.match(task.error, /cannot go on/);
     await viewer.idle(id);
+  });
+
+  test("what it said until it failed ends with the error, and is kept", async () => {
+    const id = await session();
+    const task = await viewer.run(id, "echo so far; echo 'cannot go on' >&2; exit 3");
+    assert.equal(task.status, "failed");
+    await viewer.idle(id);
+    const [message, ...more] = assistant(id);
+    assert.deepEqual([said(message), more], ["so far", []]);
+    const of = viewer.story(id).filter(({ record }) => record.message_id === message.message_id);
+    const names = of.map(({ event }) => event.replace("messages ", ""));
+    assert.deepEqual(names, ["streaming:start", "streaming:chunk", "streaming:error", "created"]);
+    assert.equal(of[2].record.error, task.error);
+  });
+
+  test("garbage before the first line is taken back", async () => {
+    const id = await session();
+    await viewer.create(`sessions/${id}/prompt`, {
+      prompt: `rm -f "heard-$ROOST_SESSION_ID"; echo npm warn; while ! [ -e "heard-$ROOST_SESSION_ID" ]; do sleep 0.02; done
+        rm "heard-$ROOST_SESSION_ID"; echo '{"type":"done"}'`,
+    });
+    const { message_id } = await viewer.hears("messages streaming:chunk", { session_id: id, chunk: "npm warn" });
+    const { repo } = await viewer.get("sessions", id);
+    await writeFile(join(repo.cwd, `heard-${id}`), "");
+    await viewer.idle(id);
+    const of = viewer.story(id).filter(({ record }) => record.message_id === message_id);
+    assert.equal(of.at(-1).event, "messages streaming:error");
+    assert.deepEqual(assistant(id), []);
   });
 
   test("one that says nothing is stopped, or runs out of time, and nothing of it is left", async () => {

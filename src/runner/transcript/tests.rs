@@ -1,5 +1,6 @@
 //! What lines are understood as.
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -12,20 +13,33 @@ fn told(printed: &[u8]) -> Vec<String> {
     all(printed).iter().map(word).collect()
 }
 
+/// The same, of a child that waits after each line until what it said is sent.
+fn told_slowly(printed: &[u8]) -> Vec<String> {
+    read(printed, true).iter().map(word).collect()
+}
+
 fn all(printed: &[u8]) -> Vec<Output> {
+    read(printed, false)
+}
+
+fn read(printed: &[u8], slowly: bool) -> Vec<Output> {
     let (mut transcript, mut complaints) =
         (Transcript::new(true), Complaints::new("session", "task"));
+    let (says, mut output) = mpsc::channel(100_000);
     for line in printed
         .strip_suffix(b"\n")
         .unwrap_or(printed)
         .split(|byte| *byte == b'\n')
     {
         transcript.line(line, &mut complaints);
+        if slowly {
+            let sending = transcript.story.send(&says);
+            sending.now_or_never().expect("room for all");
+        }
     }
-    let (says, mut output) = mpsc::channel(100_000);
     let end = transcript.end();
     let closing = transcript.story.close(end, &says);
-    futures_util::FutureExt::now_or_never(closing).expect("room for all");
+    closing.now_or_never().expect("room for all");
     std::iter::from_fn(|| output.try_recv().ok()).collect()
 }
 
@@ -38,6 +52,7 @@ fn word(output: &Output) -> String {
         Output::Thinking(more) => format!("thinking {more}"),
         Output::Thought => "thought".to_owned(),
         Output::Text(more) => format!("text {more}"),
+        Output::Forget => "forget".to_owned(),
         Output::Message(content) => format!("message {content}"),
         Output::ToolStart { id, name, input } => format!("start {id} {name} {input}"),
         Output::ToolResult {
@@ -163,10 +178,21 @@ fn forgets_a_message_that_broke_off() {
         event(json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}}))
     };
     let start = event(json!({"type": "message_start", "message": {}}));
-    let printed = [delta("Once up"), start, delta("Hello")].join("\n");
+    let printed = [delta("Once up"), start.clone(), delta("Hello")].join("\n");
     let told = told(printed.as_bytes());
     let message = r#"message [{"type":"text","text":"Hello"}]"#;
-    assert_eq!(told, ["text Once up", "text Hello", message, "done"]);
+    assert_eq!(told, ["text Hello", message, "done"]);
+    // What viewers have read already is taken back.
+    let slowly = told_slowly(printed.as_bytes());
+    assert_eq!(
+        slowly,
+        ["text Once up", "forget", "text Hello", message, "done"]
+    );
+    // One that was complete is not.
+    let whole =
+        json!({"type": "assistant", "message": {"content": [{"type": "text", "text": "Once"}]}});
+    let printed = [delta("Once"), whole.to_string(), start, delta("Hello")].join("\n");
+    assert!(!told_slowly(printed.as_bytes()).contains(&"forget".to_owned()));
 }
 
 #[test]
@@ -196,6 +222,24 @@ fn text_before_objects_is_garbage_and_so_is_what_follows() {
     assert_eq!(told(printed), ["text hi", message, "done"]);
     let only = told(b"npm warn\n{\"type\":\"system\",\"subtype\":\"init\"}\n");
     assert_eq!(only, ["failed the agent ended and had said nothing"]);
+    let slowly = told_slowly(printed);
+    assert_eq!(
+        slowly,
+        ["text npm warn", "forget", "text hi", message, "done"]
+    );
+    let nothing = told_slowly(b"npm warn\n{\"type\":\"done\"}\n");
+    assert_eq!(nothing, ["text npm warn", "forget", "done"]);
+}
+
+#[test]
+fn text_of_a_message_that_failed_is_no_message() {
+    let failed =
+        told(b"{\"type\":\"text\",\"text\":\"so f\"}\n{\"type\":\"error\",\"message\":\"no\"}");
+    assert_eq!(failed, ["text so f", "failed no"]);
+    let thought =
+        told(b"{\"type\":\"thinking\",\"text\":\"hm\"}\n{\"type\":\"error\",\"message\":\"no\"}");
+    let message = r#"message [{"type":"thinking","thinking":"hm"}]"#;
+    assert_eq!(thought, ["thinking hm", "thought", message, "failed no"]);
 }
 
 #[test]
@@ -272,12 +316,22 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_comes_is_told_in_order(printed in prop::collection::vec(lines(), 0..12)) {
-        let told = all(&printed.join(&b'\n'));
+    fn whatever_comes_is_told_in_order(printed in prop::collection::vec(lines(), 0..12), slowly in any::<bool>()) {
+        let told = read(&printed.join(&b'\n'), slowly);
         prop_assert!(told.last().is_some_and(Output::is_end));
-        let mut thinking = false;
+        let (mut thinking, mut grows) = (false, false);
         for (index, output) in told.iter().enumerate() {
             prop_assert_eq!(output.is_end(), index + 1 == told.len());
+            match output {
+                Output::Text(_) => grows = true,
+                Output::Forget => {
+                    prop_assert!(grows, "nothing to forget");
+                    grows = false;
+                }
+                Output::Message(_) => grows = false,
+                Output::Done => prop_assert!(!grows, "text without a message"),
+                _ => {}
+            }
             match output {
                 Output::Thinking(_) => thinking = true,
                 Output::Thought => {

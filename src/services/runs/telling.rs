@@ -93,6 +93,12 @@ impl Telling {
         Ok(Some((id, text)))
     }
 
+    /// The text that grew is no message.
+    pub(super) async fn forget(&mut self) -> Result<()> {
+        let error = "this is no message: it begins anew";
+        self.complete(Some(error)).await.map(drop)
+    }
+
     /// Some more of a thought.
     pub(super) async fn think(&mut self, chunk: &str) -> Result<()> {
         let id = match &self.thought {

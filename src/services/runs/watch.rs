@@ -125,6 +125,7 @@ impl Watch {
             Output::Thinking(chunk) => self.telling.think(&chunk).await,
             Output::Thought => self.telling.thought().await,
             Output::Text(chunk) => self.telling.text(&chunk).await,
+            Output::Forget => self.telling.forget().await,
             Output::Message(content) => {
                 let grown = self.telling.complete(None).await?;
                 let id = grown.map(|(id, _)| id.to_string());

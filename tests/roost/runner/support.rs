@@ -119,6 +119,19 @@ pub fn messages(told: &[Output]) -> Vec<String> {
         .collect()
 }
 
+/// What viewers have read of a message that was not completed.
+pub fn unfinished(told: &[Output]) -> String {
+    let mut text = String::new();
+    for output in told {
+        match output {
+            Output::Text(more) => text.push_str(more),
+            Output::Message(_) | Output::Forget => text.clear(),
+            _ => {}
+        }
+    }
+    text
+}
+
 /// Why the run failed.
 pub fn failure(told: &[Output]) -> &str {
     match told.last() {

@@ -48,6 +48,19 @@ async fn garbage_between_lines_is_left_out() {
 }
 
 #[tokio::test]
+async fn garbage_that_was_told_already_is_taken_back() {
+    // It goes on when the garbage was heard.
+    let script = r#"echo 'npm warn something'; while ! [ -e heard ]; do sleep 0.02; done; echo '{"type":"done"}'"#;
+    let bench = Bench::new(script);
+    let mut run = bench.start(bench.prompt(""));
+    let first = soon("the garbage", run.output.recv()).await;
+    assert_eq!(first, Some(Output::Text("npm warn something".to_owned())));
+    std::fs::write(bench.folder.path().join("heard"), "").unwrap();
+    assert_eq!(told(run).await, [Output::Forget, Output::Done]);
+    bench.is_over().await;
+}
+
+#[tokio::test]
 async fn lines_may_be_long_and_hold_what_is_no_character() {
     let script = r#"printf '{"type":"message","content":"caf\351 '; head -c 2000000 /dev/zero | tr '\0' x; echo '"}'"#;
     let told = Bench::new(script).run("").await;
