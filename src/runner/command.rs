@@ -2,14 +2,13 @@
 
 use std::{
     pin::pin,
-    process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
     process::ChildStdout,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, SemaphorePermit, mpsc},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -106,9 +105,7 @@ impl Agent for Command {
                         says: &says,
                         complaints: Mutex::new(Complaints::new(&prompt.session, &prompt.task)),
                     };
-                    let end = attendance.attend(&mut transcript, decisions, &stop).await;
-                    drop(place);
-                    end
+                    attendance.attend(&mut transcript, decisions, &stop, place.ok()).await
                 }
             };
             transcript.story.close(end, &says).await;
@@ -121,7 +118,7 @@ enum Ending {
     /// It said how.
     Told,
     /// It ended, and nothing is left of its output.
-    Gone(ExitStatus),
+    Gone,
     /// It must end, for this reason.
     Cut(String),
     /// It took too long.
@@ -141,31 +138,42 @@ struct Attendance<'a> {
 
 impl Attendance<'_> {
     /// Runs the command to its end, and nothing is left of it. Returns how it ended, if it does not say so itself.
+    ///
+    /// A program that said its end gives its place back: what it still does is not worth waiting for.
     async fn attend(
         &self,
         transcript: &mut Transcript,
         mut decisions: mpsc::UnboundedReceiver<Decision>,
         stop: &CancellationToken,
+        place: Option<SemaphorePermit<'_>>,
     ) -> Output {
         let mut process = match Process::start(self.settings, self.prompt).await {
             Ok(process) => process,
             Err(why) => return Output::Failed(why),
         };
+        let stopped = async || {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.says.closed() => {}
+            }
+        };
         let time = self.settings.limits.time;
         let ending = tokio::select! {
             biased;
-            () = stop.cancelled() => Ending::Stopped,
-            () = self.says.closed() => Ending::Stopped,
+            () = stopped() => Ending::Stopped,
             () = sleep(time) => Ending::Late,
             ending = self.converse(&mut process, transcript, &mut decisions) => ending,
         };
-        match ending {
-            Ending::Told => process.leave().await,
+        let status = match ending {
+            Ending::Told => {
+                drop(place);
+                process.leave(stopped()).await
+            }
             Ending::Stopped | Ending::Late => process.stop().await,
-            Ending::Gone(_) | Ending::Cut(_) => process.kill().await,
-        }
+            Ending::Gone | Ending::Cut(_) => process.kill().await,
+        };
         match ending {
-            Ending::Gone(status) => process::failure(status, &self.complaints())
+            Ending::Gone => process::failure(status, &self.complaints())
                 .map_or_else(|| transcript.end(), Output::Failed),
             Ending::Told => Output::Done,
             Ending::Cut(why) => Output::Failed(why),
@@ -186,11 +194,11 @@ impl Attendance<'_> {
     ) -> Ending {
         let over = CancellationToken::new();
         let Process {
-            child,
             group,
             stdin,
             stdout,
             stderr,
+            ..
         } = process;
         let hear = |line: &[u8]| self.complaints().hear(line);
         let mut reading = pin!(self.read(stdout, transcript, &over));
@@ -201,14 +209,12 @@ impl Attendance<'_> {
             self.prompt,
             decisions
         ));
+        let mut ending = pin!(group.program_ended());
         let mut lingering = pin!(sleep_until(Instant::now()));
-        let (mut read, mut heard, mut fed, mut status) = (false, false, false, None);
+        let (mut read, mut heard, mut fed, mut ended) = (false, false, false, false);
         loop {
-            if let Some(status) = status
-                && read
-                && heard
-            {
-                return Ending::Gone(status);
+            if ended && read && heard {
+                return Ending::Gone;
             }
             tokio::select! {
                 ending = &mut reading, if !read => match ending {
@@ -217,15 +223,15 @@ impl Attendance<'_> {
                 },
                 () = &mut hearing, if !heard => heard = true,
                 () = &mut feeding, if !fed => fed = true,
-                ended = child.wait(), if status.is_none() => match ended {
-                    Ok(ended) => {
-                        status = Some(ended);
+                looked = &mut ending, if !ended => match looked {
+                    Ok(()) => {
+                        ended = true;
                         lingering.as_mut().reset(Instant::now() + LINGER);
                     }
                     Err(error) => return Ending::Cut(format!("the agent cannot be waited for: {error}")),
                 },
                 // Those whom it left behind hold its output open. What they said by now is still read.
-                () = &mut lingering, if status.is_some() && !over.is_cancelled() => {
+                () = &mut lingering, if ended && !over.is_cancelled() => {
                     group.kill();
                     over.cancel();
                 }

@@ -35,8 +35,9 @@ const COMPLAINT: usize = 16 * 1024;
 
 /// A process that runs, and those that it started. Dropped, they are killed.
 pub(super) struct Process {
-    pub(super) child: Child,
+    /// Dropped before the child is taken away.
     pub(super) group: Group,
+    child: Child,
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Lines<ChildStdout>,
     pub(super) stderr: Lines<ChildStderr>,
@@ -61,45 +62,55 @@ impl Process {
             return Err("the agent could not be started: it has no pipes".to_owned());
         };
         Ok(Self {
-            child,
             group,
+            child,
             stdin,
             stdout: Lines::new(stdout, settings.limits.line),
             stderr: Lines::new(stderr, COMPLAINT),
         })
     }
 
-    /// Lets it end by itself for a while, since it said that it is done; then stops it.
-    pub(super) async fn leave(mut self) {
-        if timeout(LEAVE, self.ended()).await.is_err() {
-            self.stop().await;
+    /// Lets it end by itself for a while, since it said that it is done; then, or when it is told that this
+    /// is enough, stops it.
+    pub(super) async fn leave(mut self, enough: impl Future<Output = ()>) -> Option<ExitStatus> {
+        let by_itself = tokio::select! {
+            ended = timeout(LEAVE, self.ended()) => ended.is_ok(),
+            () = enough => false,
+        };
+        if by_itself {
+            self.kill().await
         } else {
-            self.kill().await;
+            self.stop().await
         }
     }
 
     /// Asks it to end, and ends it if it does not.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(mut self) -> Option<ExitStatus> {
         self.group.terminate();
         drop(timeout(MANNERS, self.ended()).await);
-        self.kill().await;
+        self.kill().await
     }
 
-    /// Ends it, and whatever it started.
-    pub(super) async fn kill(mut self) {
+    /// Ends it, and whatever it started. Returns how it ended, if it could be taken away.
+    pub(super) async fn kill(mut self) -> Option<ExitStatus> {
         self.group.kill();
         // What cannot be killed now is taken away when it can.
-        drop(timeout(BURIAL, self.child.wait()).await);
+        let status = timeout(BURIAL, self.child.wait()).await.ok()?.ok()?;
+        self.group.ended();
+        Some(status)
     }
 
     /// Done when it ended. Its output is read and forgotten: it must not wait for that.
     async fn ended(&mut self) {
         let reading = async { tokio::join!(self.stdout.discard(), self.stderr.discard()) };
-        tokio::select! {
-            _ = self.child.wait() => {}
+        let ended = self.group.program_ended();
+        tokio::pin!(ended);
+        // What cannot be watched is ended.
+        let _ = tokio::select! {
+            ended = &mut ended => ended,
             // Both are at their end.
-            _ = reading => drop(self.child.wait().await),
-        }
+            _ = reading => ended.await,
+        };
     }
 }
 
@@ -205,11 +216,13 @@ pub(super) async fn hear(
 }
 
 /// Why a process failed that ended like this; nothing if it did not fail.
-pub(super) fn failure(status: ExitStatus, complaints: &Complaints) -> Option<String> {
-    if status.success() {
+pub(super) fn failure(status: Option<ExitStatus>, complaints: &Complaints) -> Option<String> {
+    if status.is_some_and(|status| status.success()) {
         return None;
     }
-    let how = match (status.code(), status.signal()) {
+    let code = status.and_then(|status| status.code());
+    let signal = status.and_then(|status| status.signal());
+    let how = match (code, signal) {
         (Some(code), _) => format!("the agent ended with exit status {code}"),
         (_, Some(signal)) => format!("the agent was ended by signal {signal}"),
         _ => "the agent ended, nobody knows how".to_owned(),

@@ -221,6 +221,49 @@ async fn runs_wait_for_a_place() {
 }
 
 #[tokio::test]
+async fn who_said_its_end_holds_no_place() {
+    // The first ends only when the second has run; left alone it would be stopped before.
+    let script = r#"read -r prompt; echo '{"type":"done"}'
+        if [ "$prompt" = first ]; then while ! [ -e second ]; do sleep 0.02; done; echo x > saved; fi; echo x > "$prompt""#;
+    let bench = limited(script, |limits| limits.runs = 1);
+    let first = bench.start(bench.prompt("first\n"));
+    let second = bench.start(bench.prompt("second\n"));
+    assert_eq!(told(second).await, [Output::Done]);
+    assert_eq!(told(first).await, [Output::Done]);
+    assert!(bench.folder.path().join("saved").exists());
+    bench.is_over().await;
+}
+
+#[tokio::test]
+async fn who_said_its_end_is_stopped_at_once() {
+    // Both lines come at once.
+    let script = r#"printf '{"type":"text","text":"a"}\n{"type":"done"}\n'; sleep 1000"#;
+    let bench = Bench::new(script);
+    let stop = CancellationToken::new();
+    let mut left_alone = bench.start(bench.prompt(""));
+    assert!(matches!(
+        soon("a word", left_alone.output.recv()).await,
+        Some(Output::Text(_))
+    ));
+    let mut stopped = bench.start_with(bench.prompt(""), stop.clone());
+    assert!(matches!(
+        soon("a word", stopped.output.recv()).await,
+        Some(Output::Text(_))
+    ));
+    stop.cancel();
+    assert_eq!(told(stopped).await.last(), Some(&Output::Done));
+    // Who is not stopped has its time: it is there still, though it said its end before.
+    let mut rest = Vec::new();
+    while let Ok(output) = left_alone.output.try_recv() {
+        rest.push(output);
+    }
+    assert!(!rest.iter().any(Output::is_end), "{rest:?}");
+    bench.stop.cancel();
+    told(left_alone).await;
+    bench.is_over().await;
+}
+
+#[tokio::test]
 async fn who_is_not_watched_any_more_is_ended() {
     let bench = Bench::new("echo $$ > group; sleep 1000");
     let run = bench.start(bench.prompt(""));
