@@ -187,7 +187,11 @@ impl Stream {
     }
 
     fn after_write(&self, cx: &Context<'_>, written: &Poll<io::Result<usize>>) -> io::Result<()> {
-        self.connection.note_write(written.is_ready());
+        let taken = match written {
+            Poll::Ready(taken) => Some(*taken.as_ref().unwrap_or(&0)),
+            Poll::Pending => None,
+        };
+        self.connection.note_write(taken);
         if written.is_pending() {
             self.connection.writer().register(cx.waker());
             // An abort between the first look and the registration would go unnoticed.

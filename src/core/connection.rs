@@ -23,8 +23,10 @@ struct State {
     closed: AtomicBool,
     /// Milliseconds on the process's clock since a write was refused; 0 while none is.
     unsent_since: AtomicU64,
-    /// How many writes were taken.
-    writes: AtomicUsize,
+    /// How many bytes were taken.
+    taken: AtomicUsize,
+    /// Milliseconds on the process's clock at the last write.
+    wrote: AtomicU64,
     /// Woken by [`Connection::abort`]; registered by the stream that this handle belongs to.
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -39,7 +41,8 @@ impl Connection {
             aborted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             unsent_since: AtomicU64::new(0),
-            writes: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            wrote: AtomicU64::new(0),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
         }))
@@ -92,22 +95,27 @@ impl Connection {
         self.unsent_for().is_none()
     }
 
-    /// How many writes were taken.
-    pub fn writes(&self) -> usize {
-        self.0.writes.load(Ordering::Relaxed)
+    /// How many bytes were taken; counts around.
+    pub fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
     }
 
-    /// Notes whether the last write was taken.
-    pub fn note_write(&self, taken: bool) {
-        if taken {
-            self.0.writes.fetch_add(1, Ordering::Relaxed);
-        }
-        if taken {
+    /// How long nothing was written although the peer takes bytes.
+    pub fn quiet_for(&self) -> Option<Duration> {
+        let wrote = self.0.wrote.load(Ordering::Relaxed);
+        let quiet = Duration::from_millis(process_millis().saturating_sub(wrote));
+        self.takes_bytes().then_some(quiet)
+    }
+
+    /// Notes how many bytes of the last write were taken; `None` if the peer takes none now.
+    pub fn note_write(&self, taken: Option<usize>) {
+        let now = process_millis();
+        self.0.wrote.store(now, Ordering::Relaxed);
+        if let Some(bytes) = taken {
+            self.0.taken.fetch_add(bytes, Ordering::Relaxed);
             self.0.unsent_since.store(0, Ordering::Relaxed);
         } else if self.0.unsent_since.load(Ordering::Relaxed) == 0 {
-            self.0
-                .unsent_since
-                .store(process_millis(), Ordering::Relaxed);
+            self.0.unsent_since.store(now, Ordering::Relaxed);
         }
     }
 

@@ -105,7 +105,8 @@ pub struct Delta {
     pub source: &'static str,
     /// What happened, such as `streaming:chunk`.
     pub name: &'static str,
-    /// The id of what grows: who lacks one of its deltas is given none of those that follow.
+    /// The id of what grows, which sorts by its making: who lacks one of its deltas is given none of those
+    /// that follow.
     pub of: Arc<str>,
     /// Whether nothing follows.
     pub is_last: bool,

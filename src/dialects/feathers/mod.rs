@@ -3,6 +3,7 @@
 //! Source: docs/protocols/feathers.md.
 
 mod attachments;
+mod backlog;
 mod calls;
 mod cors;
 mod crowd;

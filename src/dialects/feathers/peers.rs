@@ -10,7 +10,11 @@ use std::{
 
 use socketioxide::socket::Sid;
 
-use super::{login::SocketLogin, rooms::Broadcast};
+use super::{
+    backlog::{Backlog, on_the_wire},
+    login::SocketLogin,
+    rooms::Broadcast,
+};
 use crate::core::{
     access::Access,
     connection::Connection,
@@ -45,12 +49,12 @@ struct Peer {
     refused: bool,
     /// Bytes of answers since the peer was last seen to take what there was.
     unsent: usize,
-    /// Deltas since the peer was last seen to take what there was.
-    deltas: usize,
-    /// The writes that it had taken then.
-    writes: usize,
+    /// The deltas that may wait for it.
+    backlog: Backlog,
     /// What it lacks deltas of: it is given no more of them.
     lacks: Vec<Arc<str>>,
+    /// It may lack deltas of whatever began up to this.
+    lacks_until: Option<Arc<str>>,
     login: Arc<SocketLogin>,
     /// Whether the library did not know it when it was asked last.
     missing: bool,
@@ -58,6 +62,15 @@ struct Peer {
 
 /// Deltas that may wait for a peer: the rest of its queue is left to what must not be lost.
 const DELTAS: usize = 1_024;
+
+/// Growing things that a peer may lack deltas of, each known by its id. Their ids sort by their making: of
+/// more, the oldest are known by the newest among them, and with it whatever is older.
+const LACKS: usize = 64;
+
+/// Bytes of a delta's name and payload as a JSON list: `["messages streaming:chunk",{…}]`.
+fn list_bytes(delta: &Delta) -> usize {
+    delta.source.len() + delta.name.len() + delta.data.get().len() + r#"[" ",]"#.len()
+}
 
 impl Peer {
     /// Whether it is given a delta.
@@ -68,26 +81,31 @@ impl Peer {
             }
             return false;
         }
-        let writes = self.connection.as_ref().map_or(0, Connection::writes);
-        let has_taken = self
-            .connection
-            .as_ref()
-            .is_some_and(Connection::takes_bytes);
-        if has_taken && writes != self.writes {
-            self.writes = writes;
-            self.deltas = 0;
+        if self.lacks_until.as_ref() >= Some(&delta.of) {
+            return false;
         }
-        self.deltas += 1;
-        if self.deltas > DELTAS {
+        let waiting = match &self.connection {
+            Some(connection) => self.backlog.look(connection),
+            None => self.backlog.len(),
+        };
+        let has_room = waiting < DELTAS;
+        if has_room {
+            self.backlog.delta(on_the_wire(list_bytes(delta)));
+        } else {
             self.lack(delta);
         }
-        self.deltas <= DELTAS
+        has_room
     }
 
     fn lack(&mut self, delta: &Delta) {
         count_overflow("socketio", "drop_deltas");
-        if !delta.is_last {
-            self.lacks.push(Arc::clone(&delta.of));
+        if delta.is_last {
+            return;
+        }
+        self.lacks.push(Arc::clone(&delta.of));
+        if self.lacks.len() > LACKS {
+            self.lacks.sort_unstable_by(|one, other| other.cmp(one));
+            self.lacks_until = self.lacks.pop().max(self.lacks_until.take());
         }
     }
 }
@@ -98,13 +116,15 @@ impl Peers {
         self.count(login.stamps).fetch_add(1, Ordering::Relaxed);
         let mut known = self.lock();
         let connection = connection.or_else(|| known.early.remove(&login.sid));
+        let mut backlog = Backlog::default();
+        backlog.clear(connection.as_ref().map_or(0, Connection::taken));
         let peer = Peer {
             connection,
             refused: false,
             unsent: 0,
-            deltas: 0,
-            writes: 0,
+            backlog,
             lacks: Vec::new(),
+            lacks_until: None,
             login,
             missing: false,
         };
@@ -209,6 +229,7 @@ impl Peers {
     pub(super) fn upgraded(&self, sid: Sid, connection: Connection) {
         let mut known = self.lock();
         if let Some(peer) = known.peers.get_mut(&sid) {
+            peer.backlog.clear(connection.taken());
             peer.connection = Some(connection);
         } else {
             known.early.retain(|_, connection| !connection.closed());
@@ -220,7 +241,8 @@ impl Peers {
     pub(super) fn polled(&self, sid: Sid) -> bool {
         self.lock().peers.get_mut(&sid).is_some_and(|peer| {
             peer.unsent = 0;
-            peer.deltas = 0;
+            let taken = peer.connection.as_ref().map_or(0, Connection::taken);
+            peer.backlog.clear(taken);
             peer.refused
         })
     }
@@ -229,6 +251,17 @@ impl Peers {
     pub(super) fn answered(&self, sid: Sid, bytes: usize) {
         if let Some(peer) = self.lock().peers.get_mut(&sid) {
             peer.unsent += bytes;
+            peer.backlog.other(bytes);
+        }
+    }
+
+    /// Notes events on their way to sockets, so many bytes to each.
+    pub(super) fn sent(&self, sockets: &[Sid], bytes: usize) {
+        let mut known = self.lock();
+        for sid in sockets {
+            if let Some(peer) = known.peers.get_mut(sid) {
+                peer.backlog.other(bytes);
+            }
         }
     }
 

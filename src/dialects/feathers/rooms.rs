@@ -21,7 +21,7 @@ use socketioxide_core::{
     parser::Parse,
 };
 
-use super::{events::Frame, peers::Peers};
+use super::{backlog::on_the_wire, events::Frame, peers::Peers};
 use crate::core::event::Delta;
 
 /// The adapter that this dialect's sockets use.
@@ -130,15 +130,20 @@ impl<E: SocketEmitter> Broadcast for Rooms<E> {
                 parser.encode_value(frame.data, Some(&frame.name))
             };
             // Text that was JSON before.
-            Some(Packet::event(self.local.path().clone(), value.ok()?))
+            let value = value.ok()?;
+            let bytes = on_the_wire(value.as_str().map_or(0, |list| list.len()));
+            Some((bytes, Packet::event(self.local.path().clone(), value)))
         };
-        let packets: Vec<Packet> = frames.iter().filter_map(packet).collect();
+        let (bytes, packets): (Vec<usize>, Vec<Packet>) = frames.iter().filter_map(packet).unzip();
         let mut options = BroadcastOptions::default();
         options.rooms.extend(rooms.iter().cloned());
-        for sid in self.local.sockets(options) {
-            if only.is_none_or(|only| only.contains(&sid)) {
-                self.give(sid, &packets);
-            }
+        let mut sockets = self.local.sockets(options);
+        if let Some(only) = only {
+            sockets.retain(|sid| only.contains(sid));
+        }
+        self.peers.sent(&sockets, bytes.iter().sum());
+        for sid in sockets {
+            self.give(sid, &packets);
         }
     }
 
