@@ -25,6 +25,9 @@ use crate::{
 /// About how many bytes of events a page holds.
 const PAGE_BYTES: i64 = 4 << 20;
 
+/// How often a page is looked for while the log is pruned beneath it.
+const LOOKS: u32 = 8;
+
 /// What queries may name, beside the kinds of topics.
 const NAMED: [&str; 9] = [
     "seq",
@@ -86,18 +89,26 @@ pub struct Page {
 /// # Errors
 /// If the database fails.
 pub async fn page(db: &mut dyn Reader, query: &Query, limit: u64, with_data: bool) -> Result<Page> {
-    let mut places = found(db, query, limit).await?;
-    let found = places.len();
-    if with_data {
-        places.truncate(log::how_many_fit(&places, PAGE_BYTES));
+    let mut looks = 1;
+    loop {
+        let mut places = found(db, query, limit).await?;
+        let found = places.len();
+        if with_data {
+            places.truncate(log::how_many_fit(&places, PAGE_BYTES));
+        }
+        let seqs: Vec<i64> = places.iter().filter_map(seq).collect();
+        let mut rows = rows(db, &seqs, with_data).await?;
+        // Some may have been pruned since they were found.
+        if rows.len() < seqs.len() && looks < LOOKS {
+            looks += 1;
+            continue;
+        }
+        let events = seqs.iter().filter_map(|seq| rows.remove(seq));
+        return Ok(Page {
+            is_full: found as u64 >= limit || seqs.len() < found,
+            events: events.map(log::event).collect::<Result<_>>()?,
+        });
     }
-    let seqs: Vec<i64> = places.iter().filter_map(seq).collect();
-    let mut rows = rows(db, &seqs, with_data).await?;
-    let events = seqs.iter().filter_map(|seq| rows.remove(seq));
-    Ok(Page {
-        is_full: found as u64 >= limit || seqs.len() < found,
-        events: events.map(log::event).collect::<Result<_>>()?,
-    })
 }
 
 /// How many events match.

@@ -29,7 +29,7 @@ onEveryDatabase("Prompts", (database) => {
     return { status: response.status, body: await response.json() };
   }
 
-  test("a prompt is answered at once, and runs while three viewers watch", async () => {
+  test("S2-11 to S2-15, S2-24: a prompt is answered at once, and runs while three viewers watch", async () => {
     const polling = await Viewer.open(daemon.url, { transports: ["polling"] });
     const session = await viewer.create("sessions", { description: "watched" });
     const { seq: since } = await (await fetch(`${daemon.url}/health`)).json();
