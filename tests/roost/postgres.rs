@@ -130,6 +130,8 @@ async fn reads_do_not_hold_up_writes() {
         return;
     };
     let daemon = Daemon::start(&database).await;
+    // It reads messages before it serves.
+    Rest::new(daemon.address).get("/health").await;
     let other = connect(&database).await;
     let held = other.begin().await.expect("a transaction");
     held.execute_unprepared("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
