@@ -35,8 +35,11 @@ impl Hook for Clear {
         next: Next<'a>,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let id = context.call.id.as_ref().and_then(Value::as_str);
-            if let Some(id) = id.filter(|_| context.call.method == Method::Remove) {
+            let call = &context.call;
+            let id = call.id.as_ref().and_then(Value::as_str);
+            // A removal with a condition may remove nothing: then nothing may be cleared.
+            let is_plain = call.query.keys().all(|name| name == "$select");
+            if let Some(id) = id.filter(|_| call.method == Method::Remove && is_plain) {
                 self.clear(id, context).await?;
             }
             next.run(context).await

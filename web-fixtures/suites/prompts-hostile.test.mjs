@@ -149,6 +149,11 @@ onEveryDatabase("Prompts at the worst moment", (database) => {
     const messages = Array.from({ length: 1_300 }, (_, index) => ({ session_id: id, content: `${index}` }));
     await viewer.create("messages/bulk", messages.slice(0, 650));
     await viewer.create("messages/bulk", messages.slice(650));
+    // One that fits no condition loses nothing.
+    const headers = { accept: "application/json" };
+    const refused = await fetch(`${daemon.url}/sessions/${id}?status=failed`, { method: "DELETE", headers });
+    assert.equal(refused.status, 404);
+    assert.equal((await viewer.find("messages", { session_id: id, $limit: 0 })).total, 1_300);
     await viewer.remove("sessions", id);
     const removed = viewer.story(id).filter(({ event }) => event === "messages removed");
     assert.equal(new Set(removed.map(({ record }) => record.message_id)).size, 1_300);

@@ -34,6 +34,9 @@ use crate::{
     store::{Store, lane::Work, transaction::Reader},
 };
 
+/// Characters of a message that are shown in lists.
+const PREVIEW: usize = 200;
+
 /// What runs, and what it works with.
 pub struct Runs {
     agent: SharedAgent,

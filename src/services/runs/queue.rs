@@ -11,7 +11,7 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::{
-    Runs, at,
+    PREVIEW, Runs, at,
     begin::{Asked, Started, and},
     owned, start,
 };
@@ -21,9 +21,6 @@ use crate::{
     services::{rules::Scope, values::text, visibility},
     store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
-
-/// Characters of a prompt that are shown in lists.
-const PREVIEW: usize = 200;
 
 /// Prompts that may wait in a session.
 const LONGEST: i64 = 1_000;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
-    Runs, asking::Question, begin::Started, clean, ending::Ended, start, telling::Telling,
+    PREVIEW, Runs, asking::Question, begin::Started, clean, ending::Ended, start, telling::Telling,
 };
 use crate::{
     core::turn::Turn,
@@ -14,9 +14,6 @@ use crate::{
     runner::{Output, Usage},
     store::{Store, lane::Work},
 };
-
-/// Characters of a message that are shown in lists.
-const PREVIEW: usize = 200;
 
 /// Time before a write that failed for now is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
@@ -178,13 +175,17 @@ impl Watch {
         let prompt = self.started.prompt.clone();
         let (id, model) = (id.as_deref().map(clean), model.as_deref().map(clean));
         let news = model.filter(|model| self.model.as_ref() != Some(model));
+        let id = id.filter(|id| prompt.agent_session.as_ref() != Some(id));
+        if id.is_none() && news.is_none() {
+            return Ok(());
+        }
         self.model = news.clone().or_else(|| self.model.take());
         self.write(async move |work: &mut Work<'_>| {
             if let Some(model) = news {
                 let model = json!({"model": model});
                 runs.tasks.patch(&prompt.task, model, work).await?;
             }
-            if let Some(id) = id.filter(|id| prompt.agent_session.as_ref() != Some(id)) {
+            if let Some(id) = id {
                 let id = json!({"sdk_session_id": id});
                 runs.sessions.patch(&prompt.session, id, work).await?;
             }
