@@ -11,6 +11,7 @@ use super::{
         values::leave_out_nulls,
     },
     Paginate,
+    write::Write,
 };
 use crate::{
     core::{
@@ -50,16 +51,6 @@ pub(super) struct Settings {
 pub(super) type Handler =
     Box<dyn for<'a> Fn(&'a Call, &'a Store) -> BoxFuture<'a, Result<Value>> + Send + Sync>;
 
-/// A write, checked as far as it can be without the database.
-pub(super) struct Write {
-    method: Method,
-    id: Option<Value>,
-    data: Value,
-    query: Query,
-    source: Cow<'static, str>,
-    by: Identity,
-}
-
 /// What a write did, to be published.
 struct Done {
     records: Vec<Record>,
@@ -69,58 +60,6 @@ struct Done {
     access: Vec<Vec<AccessChange>>,
     /// The events that follow.
     follow: Vec<Draft>,
-}
-
-impl Write {
-    pub(super) fn read(settings: &Settings, call: &Call, query: Query) -> Result<Self> {
-        let several = match call.method {
-            Method::Create => call.data.is_array(),
-            Method::Update if call.id.is_none() || call.data.is_array() => {
-                return Err(Error::bad_request(
-                    "You can not replace multiple instances. Did you mean 'patch'?",
-                ));
-            }
-            _ => call.id.is_none(),
-        };
-        if several && !settings.multi.contains(&call.method) {
-            return Err(Error::method_not_allowed(format!(
-                "Can not {} multiple entries",
-                call.method
-            )));
-        }
-        let (method, id, data) = (call.method.clone(), call.id.clone(), call.data.clone());
-        Ok(Self {
-            method,
-            id,
-            data,
-            query,
-            source: call.service.clone(),
-            by: call.caller.identity.clone(),
-        })
-    }
-}
-
-impl Write {
-    /// A write that another service makes.
-    pub(super) fn own(
-        settings: &Settings,
-        method: Method,
-        id: Option<Value>,
-        data: Value,
-        by: Identity,
-    ) -> Self {
-        Self {
-            method,
-            id,
-            data,
-            query: Query {
-                condition: settings.visible(Condition::all(), &by),
-                ..Query::default()
-            },
-            source: settings.source.clone(),
-            by,
-        }
-    }
 }
 
 impl Settings {

@@ -3,6 +3,7 @@
 //! Source: docs/protocols/feathers.md, "Methods". `methods` answers the calls.
 
 mod methods;
+mod write;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use futures_util::TryFutureExt;
 use sea_orm::{EntityName, EntityTrait};
 use serde_json::Value;
 
-use self::methods::{Settings, Write};
+use self::{methods::Settings, write::Write};
 use super::{
     registry::Service,
     rules::{Plain, Rules, Scope},
