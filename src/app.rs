@@ -28,7 +28,8 @@ use crate::{
     services::{
         self, Services, Workspace,
         door::{Door, Settings},
-        limits::Limits,
+        limits,
+        streams::Limits,
     },
     store::{self, Store, connect::Closing},
 };
@@ -65,9 +66,14 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let folder = data_folder(config)?;
     let required = config.auth == Auth::Required;
     let mut services = Services::new(door(config)?);
-    services.limits = Limits::new(config.calls_per_sec());
+    services.limits = limits::Limits::new(config.calls_per_sec());
     let workspace = Workspace::new(folder, !required);
-    services::register(&mut services, &workspace, agent(config)?);
+    let limits = Limits {
+        chunks: config.streams_of_tasks.task_chunks,
+        bytes: config.streams_of_tasks.task_bytes,
+        rate: config.streams_of_tasks.chunks_per_sec,
+    };
+    services::register(&mut services, &workspace, agent(config)?, limits);
     Ok(services)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod commands;
+pub mod streams;
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use self::{
     agent::AgentConfig,
     commands::{Backup, KeyCommand, Restore, UserCommand},
+    streams::StreamsConfig,
 };
 
 /// One realtime daemon for agent workspaces.
@@ -145,6 +147,10 @@ pub struct Config {
     /// Calls and cursor messages that a connection may make in a second, and a user four times as many; 0 for any number [default: 1000 with AUTH=required, else 0]
     #[arg(long, env = "CALLS_PER_SEC", global = true)]
     pub calls_per_sec: Option<u32>,
+
+    /// What tasks may stream.
+    #[command(flatten)]
+    pub streams_of_tasks: StreamsConfig,
 
     /// Largest body, frame or message that a client may send, in bytes
     #[arg(long, env = "MAX_MESSAGE", default_value_t = 10 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..), global = true)]

@@ -115,6 +115,7 @@ impl Error {
         conflict => Conflict,
         gone => Gone,
         payload_too_large => PayloadTooLarge,
+        unprocessable => Unprocessable,
         too_many_requests => TooManyRequests,
         general => GeneralError,
         unavailable => Unavailable,

@@ -108,6 +108,9 @@ pub async fn serve_with(
     more: Router,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    if let Some(streams) = &app.services.streams {
+        streams.listen(&app.store);
+    }
     if let Some(runs) = &app.services.runs {
         runs.recover(&app.store).await?;
     }

@@ -4,6 +4,7 @@
 //! milliseconds and `Z`, `Json` columns hold JSON text (key order is part of it). Both databases
 //! store both as text.
 
+pub mod agents;
 pub mod api_key_digests;
 pub mod api_keys;
 pub mod board_members;
@@ -11,6 +12,7 @@ pub mod board_sessions;
 pub mod boards;
 pub mod credentials;
 pub mod events;
+pub mod hirings;
 pub mod log_head;
 pub mod messages;
 pub mod private_boards;
@@ -18,5 +20,9 @@ pub mod refresh_tokens;
 pub mod repos;
 pub mod runs;
 pub mod sessions;
+pub mod task_chunks;
+pub mod task_steps;
 pub mod tasks;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;

@@ -38,6 +38,18 @@ pub struct Model {
     pub error: Option<String>,
     #[sea_orm(column_type = "Json", nullable)]
     pub usage: Option<String>,
+    pub provider_agent_id: Option<String>,
+    pub client_agent_id: Option<String>,
+    pub hiring_id: Option<String>,
+    pub capability: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub input: Option<String>,
+    #[sea_orm(column_type = "Json", nullable)]
+    pub output: Option<String>,
+    pub progress_percent: Option<i64>,
+    pub progress_message: Option<String>,
+    #[sea_orm(column_type = "Timestamp", nullable)]
+    pub updated_at: Option<String>,
 }
 
 /// Relations: the store joins by column.

@@ -9,6 +9,7 @@ mod m0003_users;
 mod m0004_members;
 mod m0005_api_keys;
 mod m0006_runs;
+mod m0007_agents;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_members::Migration),
             Box::new(m0005_api_keys::Migration),
             Box::new(m0006_runs::Migration),
+            Box::new(m0007_agents::Migration),
         ]
     }
 }

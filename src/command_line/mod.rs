@@ -83,14 +83,16 @@ async fn create_user(user: &CreateUser, password: &password::Password, way: &Way
 
 async fn create_key(key: &CreateKey, way: &Way) -> Outcome {
     let mut data = json!({"name": key.name, "scopes": key.scopes});
-    match &key.user {
-        Some(user) => data["user_id"] = json!(user_id(user, way).await?),
-        None if way.is_direct() => {
+    match (&key.user, &key.agent) {
+        (_, Some(agent)) => data["agent_id"] = json!(agent_id(agent, way).await?),
+        (Some(user), None) => data["user_id"] = json!(user_id(user, way).await?),
+        (None, None) if way.is_direct() => {
             return Err(
-                "say whose key it is with --user EMAIL: no daemon runs, so nobody calls".to_owned(),
+                "say whose key it is with --user EMAIL or --agent ID: no daemon runs, so nobody calls"
+                    .to_owned(),
             );
         }
-        None => {}
+        (None, None) => {}
     }
     if let Some(expires) = &key.expires {
         data["expires_at"] = json!(expires);
@@ -171,6 +173,18 @@ async fn user_id(user: &str, way: &Way) -> Outcome<String> {
         .first()
         .ok_or_else(|| format!("there is no user {user}"))?;
     Ok(output::text(user, "user_id").to_owned())
+}
+
+/// The agent with an id, or with a DID.
+async fn agent_id(agent: &str, way: &Way) -> Outcome<String> {
+    if !agent.starts_with("did:") {
+        return Ok(agent.to_owned());
+    }
+    let found = all(way, "agents", &[("did", agent.to_owned())]).await?;
+    let found = found
+        .first()
+        .ok_or_else(|| format!("there is no agent {agent}"))?;
+    Ok(output::text(found, "id").to_owned())
 }
 
 /// Every record that fits a query.

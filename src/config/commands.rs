@@ -60,6 +60,10 @@ pub struct CreateKey {
     #[arg(long)]
     pub user: Option<String>,
 
+    /// The agent whose key it is: an agent's id or DID
+    #[arg(long, conflicts_with = "user")]
+    pub agent: Option<String>,
+
     /// What it lets its user do: read, write, admin
     #[arg(long, value_delimiter = ',', default_value = "write")]
     pub scopes: Vec<String>,

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Notify, futures::Notified};
 
-use super::identity::{Identity, Key, Role, User};
+use super::identity::{Agent, Identity, Key, Role, User};
 
 /// A change to who may see what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +43,17 @@ pub enum AccessChange {
     },
     /// An API key is no longer good.
     NoKey(String),
+    /// An agent is gone.
+    NoAgent(String),
 }
 
 impl AccessChange {
     /// Whether it ends logins: somebody is gone, or a key is.
     pub const fn ends_logins(&self) -> bool {
-        matches!(self, Self::Role { role: None, .. } | Self::NoKey(_))
+        matches!(
+            self,
+            Self::Role { role: None, .. } | Self::NoKey(_) | Self::NoAgent(_)
+        )
     }
 }
 
@@ -75,6 +80,8 @@ struct Logins {
     roles: HashMap<String, Option<Role>>,
     /// Keys that are no longer good.
     ended_keys: HashSet<String>,
+    /// Agents that are gone.
+    ended_agents: HashSet<String>,
 }
 
 impl Access {
@@ -113,8 +120,12 @@ impl Access {
     /// Who somebody is by now: a user's role may have changed since the login, or the user, or the
     /// key, is gone.
     pub fn current(&self, identity: &Identity) -> Identity {
-        let Identity::User(user) = identity else {
-            return identity.clone();
+        let user = match identity {
+            Identity::User(user) => user,
+            Identity::Agent(agent) if self.read().logins.have_ended(agent) => {
+                return Identity::Nobody;
+            }
+            _ => return identity.clone(),
         };
         let known = self.read();
         let is_over = |key: &Key| known.logins.ended_keys.contains(&key.id);
@@ -171,6 +182,16 @@ pub fn sees_all(identity: &Identity) -> bool {
     identity.role() >= Some(Role::Admin)
 }
 
+impl Logins {
+    /// Whether an agent is gone, or its key, or the user whose agent it is.
+    fn have_ended(&self, agent: &Agent) -> bool {
+        let owner = agent.owner.as_ref().and_then(|user| self.roles.get(user));
+        self.ended_keys.contains(&agent.key)
+            || self.ended_agents.contains(&agent.id)
+            || owner.is_some_and(Option::is_none)
+    }
+}
+
 impl Known {
     fn apply(&mut self, change: &AccessChange) {
         match change {
@@ -185,6 +206,9 @@ impl Known {
                 self.logins.roles.insert(user.clone(), *role);
             }
             AccessChange::NoKey(key) => drop(self.logins.ended_keys.insert(key.clone())),
+            AccessChange::NoAgent(agent) => {
+                self.logins.ended_agents.insert(agent.clone());
+            }
             AccessChange::NoMember { board, user } => {
                 if let Some(members) = self.members.get_mut(board) {
                     members.remove(user);

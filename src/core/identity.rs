@@ -45,6 +45,17 @@ pub struct User {
     pub key: Option<Key>,
 }
 
+/// An agent that works for others, as far as calls ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The agent's id.
+    pub id: String,
+    /// The user whose agent it is, if anybody's.
+    pub owner: Option<String>,
+    /// The id of the API key with which it came in.
+    pub key: String,
+}
+
 /// An API key that stands for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -102,6 +113,8 @@ pub enum Identity {
     Anonymous,
     /// A user.
     User(Arc<User>),
+    /// An agent: sees its own work and what is addressed to it, nothing else.
+    Agent(Arc<Agent>),
     /// The local owner: everybody who reaches an open daemon.
     Owner,
     /// The daemon itself.
@@ -115,6 +128,7 @@ impl Identity {
             Self::Nobody => "nobody",
             Self::Anonymous => "anonymous",
             Self::User(user) => &user.id,
+            Self::Agent(agent) => &agent.id,
             Self::Owner => "owner",
             Self::System => "system",
         }
@@ -124,7 +138,8 @@ impl Identity {
     pub fn role(&self) -> Option<Role> {
         match self {
             Self::Nobody => None,
-            Self::Anonymous => Some(Role::Viewer),
+            // Of an agent, each service says whether it may do more.
+            Self::Anonymous | Self::Agent(_) => Some(Role::Viewer),
             Self::User(user) => {
                 let most = user
                     .key
@@ -150,6 +165,19 @@ impl Identity {
             Self::User(user) => Some(&user.id),
             _ => None,
         }
+    }
+
+    /// The agent's id, if it is an agent.
+    pub fn agent_id(&self) -> Option<&str> {
+        match self {
+            Self::Agent(agent) => Some(&agent.id),
+            _ => None,
+        }
+    }
+
+    /// The id that it is addressed by, if it has a name: a user's or an agent's.
+    pub fn id(&self) -> Option<&str> {
+        self.user_id().or_else(|| self.agent_id())
     }
 }
 

@@ -36,7 +36,7 @@ impl fmt::Display for Topic {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
-    /// Everybody whom the daemon lets in.
+    /// Everybody whom the daemon lets in, but agents.
     Everyone,
     /// Those who may see one of these boards.
     Boards(Vec<String>),
@@ -54,9 +54,11 @@ impl Audience {
         let identity = &access.current(identity);
         match (self, identity) {
             (Self::Nobody, _) | (_, Identity::Nobody) => false,
-            (_, Identity::Owner | Identity::System) | (Self::Everyone, _) => true,
+            (_, Identity::Owner | Identity::System) => true,
+            (Self::Identities(ids), _) => ids.iter().any(|id| identity.id() == Some(id)),
+            (_, Identity::Agent(_)) => false,
+            (Self::Everyone, _) => true,
             (Self::Boards(boards), _) => access.sees(identity, boards),
-            (Self::Identities(ids), _) => ids.iter().any(|id| identity.user_id() == Some(id)),
         }
     }
 

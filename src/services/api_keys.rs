@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use entities::{api_key_digests, api_keys, users};
+use entities::{agents, api_key_digests, api_keys, users};
 use futures_util::{
     FutureExt,
     future::{LocalBoxFuture, ready},
@@ -46,6 +46,7 @@ const USED_MILLIS: i64 = 60_000;
 const DIGEST: &str = "digest";
 
 static KEYS: LazyLock<Table> = LazyLock::new(|| Table::of::<api_keys::Entity>("id"));
+static AGENTS: LazyLock<Table> = LazyLock::new(|| Table::of::<agents::Entity>("id"));
 static USERS: LazyLock<Table> = LazyLock::new(|| Table::of::<users::Entity>("user_id"));
 
 /// The service; it needs [`Issue`] around it.
@@ -76,16 +77,28 @@ impl Rules for Keys {
                 return Err(Error::bad_request(text));
             }
             check_end(key, work.now)?;
-            let own = work.by.user_id().map(str::to_owned);
-            fill(key, "user_id", || json!(own));
-            let user = key.get("user_id").filter(|user| !user.is_null());
-            let missing = || Error::bad_request("`user_id` is required: it says whose key it is");
-            may_make_for(user.ok_or_else(missing)?, work).await?;
+            match key.get("agent_id").filter(|agent| !agent.is_null()) {
+                Some(agent) => {
+                    let agent = AGENTS.get(work.tx, agent, Condition::all()).await;
+                    let agent = agent.map_err(|error| unknown(error, "agent_id", "an agent"))?;
+                    let owner = agent.get("user_id").cloned().unwrap_or_default();
+                    if owner != Value::Null || work.by.role() < Some(Role::Admin) {
+                        may_make_for(&owner, work).await?;
+                    }
+                    key.insert("user_id".to_owned(), owner);
+                }
+                None => {
+                    let own = work.by.user_id().map(str::to_owned);
+                    fill(key, "user_id", || json!(own));
+                    let user = key.get("user_id").filter(|user| !user.is_null());
+                    let missing =
+                        || Error::bad_request("`user_id` is required: it says whose key it is");
+                    may_make_for(user.ok_or_else(missing)?, work).await?;
+                }
+            }
             key.insert("id".to_owned(), json!(work.clock.random_id()));
             key.insert("created_at".to_owned(), json!(work.now.to_string()));
-            for name in ["agent_id", "last_used_at"] {
-                key.remove(name);
-            }
+            key.remove("last_used_at");
             Ok(())
         }
         .boxed_local()
@@ -280,11 +293,16 @@ async fn may_make_for(user: &Value, work: &mut Work<'_>) -> Result<()> {
         ));
     }
     let user = USERS.get(work.tx, user, Condition::all()).await;
-    let user = user.map_err(|error| match error.kind() {
-        Kind::NotFound => Error::bad_request("`user_id` must be the id of a user"),
-        _ => error,
-    })?;
+    let user = user.map_err(|error| unknown(error, "user_id", "a user"))?;
     may_give(&user, &by)
+}
+
+/// A reference to a record that is not there is bad input.
+fn unknown(error: Error, name: &str, what: &str) -> Error {
+    match error.kind() {
+        Kind::NotFound => Error::bad_request(format!("`{name}` must be the id of {what}")),
+        _ => error,
+    }
 }
 
 fn check_name(name: Option<&Value>) -> Result<()> {

@@ -147,6 +147,11 @@ impl Authentication {
             }
             Credential::Key(key) => {
                 let (record, login) = self.door.by_key(key, store).await?;
+                if login.identity.agent_id().is_some() {
+                    return Err(Error::not_authenticated(
+                        "An agent's key does not log in a user",
+                    ));
+                }
                 let said = ["user_id", "id", "scopes"].map(|name| record.get(name));
                 let [sub, jti, scopes] = said;
                 let mut payload = json!({"sub": sub, "jti": jti, "scopes": scopes});

@@ -18,7 +18,7 @@ use crate::{
     core::{
         Record,
         clock::Timestamp,
-        identity::{Identity, Key, KeyScope, Role, User},
+        identity::{Agent, Identity, Key, KeyScope, Role, User},
         login::{Credential, LoggedIn},
     },
     error::{Error, Kind, Result},
@@ -120,22 +120,29 @@ impl Door {
         let digest = keys::digest(key);
         let record = api_keys::by_digest(&digest, &mut store.reader()).await?;
         let record = record.ok_or_else(refused)?;
-        let (id, user) = text(&record, "id")
-            .zip(text(&record, "user_id"))
-            .ok_or_else(refused)?;
+        let id = text(&record, "id").ok_or_else(refused)?.to_owned();
         let (ends, now) = (api_keys::ends(&record), store.clock().now());
         if ends.is_some_and(|ends| ends <= now) {
             return Err(Error::not_authenticated("The API key has expired"));
         }
-        let scope = api_keys::scope(&record).unwrap_or(KeyScope::Read);
-        let mut user = self::user(&self.record(user, store).await?);
-        user.key = Some(Key {
-            id: id.to_owned(),
-            scope,
-        });
+        let user = text(&record, "user_id");
+        let identity = match (text(&record, "agent_id"), user) {
+            (Some(agent), owner) => Identity::Agent(Arc::new(Agent {
+                id: agent.to_owned(),
+                owner: owner.map(str::to_owned),
+                key: id,
+            })),
+            (None, Some(user)) => {
+                let scope = api_keys::scope(&record).unwrap_or(KeyScope::Read);
+                let mut user = self::user(&self.record(user, store).await?);
+                user.key = Some(Key { id, scope });
+                Identity::User(Arc::new(user))
+            }
+            (None, None) => return Err(refused()),
+        };
         api_keys::note_use(&record, store);
         let login = LoggedIn {
-            identity: Identity::User(Arc::new(user)),
+            identity,
             credential: Credential::Key(key.to_owned()),
             ends,
         };

@@ -61,7 +61,8 @@ struct Rates {
 /// Whoever is behind a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Who {
-    User(String),
+    /// A user or an agent.
+    Known(String),
     Address(IpAddr),
 }
 
@@ -113,8 +114,8 @@ impl Limits {
             rates.connections.count(&place(connection), REFUSAL)?;
         }
         let identity = identity();
-        let user = identity.user_id().map(|user| Who::User(user.to_owned()));
-        match user.or(address.map(Who::Address)) {
+        let known = identity.id().map(|id| Who::Known(id.to_owned()));
+        match known.or(address.map(Who::Address)) {
             Some(who) => rates.callers.count(&who, REFUSAL),
             None => Ok(()),
         }

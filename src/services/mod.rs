@@ -17,6 +17,7 @@ pub mod genealogy;
 mod git;
 pub mod health;
 pub mod hooks;
+pub mod inbox;
 pub mod limits;
 pub mod links;
 pub mod messages;
@@ -30,6 +31,7 @@ pub mod runs;
 pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
+pub mod streams;
 pub mod tasks;
 pub mod users;
 pub mod values;
@@ -51,10 +53,12 @@ use self::{
     events::Events,
     genealogy::{Branch, Genealogy},
     health::Health,
+    records::Records,
     refresh::Refresh,
     registry::Need,
     runs::{Decide, Prompts, Queue, Runs, Stop},
     session_streams::SessionStreams,
+    streams::{Chunks, Streams},
     tasks::End,
     users::HashPasswords,
     worktrees::Worktrees,
@@ -67,7 +71,12 @@ use crate::{
 };
 
 /// Registers Roost's own services; an agent executes prompts.
-pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAgent) {
+pub fn register(
+    services: &mut Services,
+    workspace: &Workspace,
+    agent: SharedAgent,
+    limits: streams::Limits,
+) {
     register_people(services);
     let sessions = services.add_records("sessions", sessions::service(workspace));
     let tasks = services.add_records("tasks", tasks::service());
@@ -77,6 +86,7 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
         entry.hook(presence::on_reading());
     }
     register_presence(services);
+    register_streams(services, &tasks, limits);
     let runs = Runs::new(
         agent,
         [&sessions, &tasks, &messages],
@@ -121,6 +131,20 @@ pub fn register(services: &mut Services, workspace: &Workspace, agent: SharedAge
     register_runs(services, &runs);
     register_repos(services, workspace);
     services.runs = Some(runs);
+    for path in ["sessions", "tasks", "messages", "events"] {
+        if let Some(entry) = services.entry(path) {
+            entry.for_agents([Method::Find, Method::Get]);
+        }
+    }
+}
+
+/// Registers what tasks stream.
+fn register_streams(services: &mut Services, tasks: &Records, limits: streams::Limits) {
+    let streams = Streams::new(tasks, limits);
+    services
+        .add("tasks/:id/chunks", Chunks(Arc::clone(&streams)))
+        .for_agents([Method::Find, Method::Create]);
+    services.streams = Some(streams);
 }
 
 /// Registers repos, their clones and worktrees.

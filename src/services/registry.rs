@@ -12,6 +12,7 @@ use super::{
     limits::Limits,
     records::Records,
     runs::Runs,
+    streams::Streams,
 };
 use crate::{
     core::{
@@ -62,6 +63,8 @@ pub struct Entry {
     methods: Vec<Method>,
     /// What methods need where it is not what is usual.
     needs: Vec<(Method, Need)>,
+    /// What agents may call.
+    for_agents: Vec<Method>,
     hooks: Vec<Arc<dyn Hook>>,
     service: Box<dyn Service>,
 }
@@ -80,6 +83,12 @@ impl Entry {
     /// Says what a method needs; reads need a viewer, everything else a member, if nothing is said.
     pub fn need(&mut self, method: Method, need: Need) -> &mut Self {
         self.needs.push((method, need));
+        self
+    }
+
+    /// Lets agents call these methods: what they are given is theirs.
+    pub fn for_agents(&mut self, methods: impl Into<Vec<Method>>) -> &mut Self {
+        self.for_agents = methods.into();
         self
     }
 
@@ -106,6 +115,15 @@ impl Entry {
             return Ok(());
         };
         let identity = &call.caller.identity;
+        if identity.agent_id().is_some() {
+            let may = self.for_agents.contains(&call.method);
+            return may.then_some(()).ok_or_else(|| {
+                Error::forbidden(format!(
+                    "An agent's key does not let you {} {}",
+                    call.method, self.path
+                ))
+            });
+        }
         match identity.role() {
             None => Err(Error::not_authenticated("Not authenticated")),
             Some(_) if identity.scope() == KeyScope::Read && !call.method.reads() => Err(
@@ -138,6 +156,8 @@ pub struct Services {
     pub viewers: Presence,
     /// Prompts that run; none where there are no sessions.
     pub runs: Option<Arc<Runs>>,
+    /// What tasks stream; none where there are no tasks.
+    pub streams: Option<Arc<Streams>>,
     /// What runs in the background.
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -156,6 +176,7 @@ impl Services {
             limits: Limits::default(),
             viewers: Presence::new(Arc::new(SystemClock)),
             runs: None,
+            streams: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             entries: Vec::new(),
@@ -191,6 +212,7 @@ impl Services {
             path,
             methods,
             needs: Vec::new(),
+            for_agents: Vec::new(),
             hooks: Vec::new(),
             service: Box::new(service),
         });

@@ -127,11 +127,19 @@ impl Rules for Tasks {
     }
 
     fn scope(&self, task: &Record) -> Option<Scope> {
-        Some(Scope::everyone([
-            ("session", text(task, "session_id")),
-            ("task", text(task, "task_id")),
-        ]))
+        Some(scope(task))
     }
+}
+
+/// What a task's events are about; its session's boards say who hears of them.
+pub(super) fn scope(task: &Record) -> Scope {
+    Scope::everyone([
+        ("session", text(task, "session_id")),
+        ("task", text(task, "task_id")),
+        ("agent", text(task, "provider_agent_id")),
+        ("agent", text(task, "client_agent_id")),
+        ("hiring", text(task, "hiring_id")),
+    ])
 }
 
 /// Checks the fields that are there.

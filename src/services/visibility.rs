@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use entities::{board_members, board_sessions, events, private_boards};
+use entities::{board_members, board_sessions, events, private_boards, sessions, tasks};
 use sea_orm::{
     DbBackend,
     sea_query::{
@@ -54,6 +54,10 @@ pub fn events(by: &Identity, backend: DbBackend) -> Condition {
     let none = Condition::any().add(Expr::val(1).eq(0));
     match by {
         Identity::Nobody => return none,
+        Identity::Agent(agent) => {
+            let own = within(".identities", &is(&agent.id), backend);
+            return Condition::all().add(audience().ne("\"nobody\"")).add(own);
+        }
         Identity::Owner | Identity::System => {
             let one = like("[%").not().and(audience().ne("\"nobody\""));
             let one_of_several = [like("%{%"), like("%\"everyone\"%")];
@@ -63,28 +67,34 @@ pub fn events(by: &Identity, backend: DbBackend) -> Condition {
         }
         _ => {}
     }
-    let within = |what: &'static str, fits: &dyn Fn(Expr) -> Condition| {
-        let (mut parts, part) = parts(what, backend);
-        Expr::exists(parts.cond_where(fits(part)).to_owned())
-    };
-    let is = |text: &str| {
-        let text = text.to_owned();
-        move |part: Expr| Condition::all().add(part.eq(text.as_str()))
-    };
-    let mut narrow = Condition::any().add(within("", &is("everyone")));
+    let mut narrow = Condition::any().add(within("", &is("everyone"), backend));
     narrow = if sees_all(by) {
         narrow.add(like("%{\"boards\":%"))
     } else {
-        narrow.add(within(".boards", &|part| is_seen(|| part.clone(), by)))
+        narrow.add(within(
+            ".boards",
+            &|part| is_seen(|| part.clone(), by),
+            backend,
+        ))
     };
-    if let Some(user) = by.user_id() {
-        narrow = narrow.add(within(".identities", &is(user)));
+    if let Some(id) = by.id() {
+        narrow = narrow.add(within(".identities", &is(id), backend));
     }
     Condition::any().add(audience().eq("\"everyone\"")).add(
         Condition::all()
             .add(audience().ne("\"nobody\""))
             .add(narrow),
     )
+}
+
+/// Whether one of the texts in an event's audience, or in one part of it, fits.
+fn within(what: &'static str, fits: &dyn Fn(Expr) -> Condition, backend: DbBackend) -> Expr {
+    let (mut parts, part) = parts(what, backend);
+    Expr::exists(parts.cond_where(fits(part)).to_owned())
+}
+
+fn is(text: &str) -> impl Fn(Expr) -> Condition {
+    move |part| Condition::all().add(part.eq(text))
 }
 
 /// The texts in an event's audience, or in one part of its audiences, as rows; and such a text.
@@ -118,8 +128,11 @@ fn parts(what: &str, backend: DbBackend) -> (SelectStatement, Expr) {
 
 /// What belongs to sessions that somebody sees; `None` if everything.
 pub fn sessions(by: &Identity) -> Option<Condition> {
-    let boards = boards(by)?;
     let session = || Expr::col(board_sessions::Column::SessionId);
+    if let Identity::Agent(agent) = by {
+        return Some(of_agent(session, &agent.id));
+    }
+    let boards = boards(by)?;
     let linked = || -> SelectStatement {
         let mut linked = Query::select();
         linked
@@ -133,6 +146,24 @@ pub fn sessions(by: &Identity) -> Option<Condition> {
     Some(visible)
 }
 
+/// Whether a session is an agent's: it made it, or works in it, or has somebody work in it.
+fn of_agent(session: impl Fn() -> Expr, agent: &str) -> Condition {
+    use entities::{sessions::Column as S, tasks::Column as T};
+    let mut worked = Query::select();
+    let own = [T::ProviderAgentId, T::ClientAgentId].map(|column| Expr::col(column).eq(agent));
+    worked
+        .column(T::SessionId)
+        .from(tasks::Entity)
+        .cond_where(own.into_iter().fold(Condition::any(), Condition::add));
+    let mut made = Query::select();
+    made.column(S::SessionId)
+        .from(sessions::Entity)
+        .and_where(Expr::col(S::CreatedBy).eq(agent));
+    Condition::any()
+        .add(session().in_subquery(worked))
+        .add(session().in_subquery(made))
+}
+
 /// Refuses what belongs to a session that somebody does not see, as if it were not there.
 ///
 /// # Errors
@@ -141,14 +172,22 @@ pub async fn check_session(session: &str, work: &mut Work<'_>) -> Result<()> {
     let Some(visible) = sessions(&work.by) else {
         return Ok(());
     };
-    let columns = [Column::all::<board_sessions::Entity>()[1].clone()];
     let mut hidden = Query::select();
-    hidden
-        .column(board_sessions::Column::SessionId)
-        .from(board_sessions::Entity)
-        .and_where(Expr::col(board_sessions::Column::SessionId).eq(session))
-        .cond_where(visible.not())
-        .limit(1);
+    if work.by.agent_id().is_some() {
+        use entities::sessions::{Column as S, Entity};
+        hidden
+            .column(S::SessionId)
+            .from(Entity)
+            .and_where(Expr::col(S::SessionId).eq(session));
+    } else {
+        use board_sessions::{Column as B, Entity};
+        hidden
+            .column(B::SessionId)
+            .from(Entity)
+            .and_where(Expr::col(B::SessionId).eq(session));
+    }
+    hidden.cond_where(visible.not()).limit(1);
+    let columns = [Column::all::<board_sessions::Entity>()[1].clone()];
     let db: &mut dyn Reader = &mut *work.tx;
     if db.select(&hidden, &columns).await?.is_empty() {
         return Ok(());

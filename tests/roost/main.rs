@@ -39,4 +39,5 @@ mod secrets;
 mod security;
 mod slow_readers;
 mod support;
+mod task_streams;
 mod upgrades;

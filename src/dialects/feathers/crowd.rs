@@ -150,7 +150,10 @@ impl Crowd {
                 }
                 AccessChange::Role { user, .. } => self.recheck(user),
                 // Who came in with a key that is gone is logged out.
-                AccessChange::Public(_) | AccessChange::Member { .. } | AccessChange::NoKey(_) => {}
+                AccessChange::Public(_)
+                | AccessChange::Member { .. }
+                | AccessChange::NoKey(_)
+                | AccessChange::NoAgent(_) => {}
             }
         }
     }

@@ -17,12 +17,15 @@ use super::{
     rooms::Broadcast,
     visits::{board_room, common_room},
 };
-use crate::core::{
-    access::{Access, AccessChange},
-    event::{Delta, Event, View},
-    hub::{Hub, Sink},
-    scope::Audience,
-    stamp::{LogId, Seq},
+use crate::{
+    core::{
+        access::{Access, AccessChange},
+        event::{Delta, Event, View},
+        hub::{Hub, Sink},
+        scope::Audience,
+        stamp::{LogId, Seq},
+    },
+    services::streams::CHUNK,
 };
 
 /// Events that one socket is given before the next one's turn; far fewer than its queue holds.
@@ -81,7 +84,7 @@ impl Sink for Emission {
             }
         }
         for burst in events.chunk_by(|event, next| go_together(event, next, access)) {
-            for burst in burst.chunks(BURST) {
+            for burst in burst.chunks(BURST).filter(|_| is_heard(&burst[0])) {
                 self.send_forms(&*rooms, burst, access);
             }
             for event in burst {
@@ -121,12 +124,21 @@ const fn audience(view: &View) -> &Audience {
     &view.audience
 }
 
+/// Whether connections to the root namespace hear of it: what tasks stream is told in namespaces of its
+/// own, to who asks for it.
+pub(super) fn is_heard(event: &Event) -> bool {
+    event.name != CHUNK
+}
+
 /// Whether two events are for the same people, and neither changes who may see what.
 fn go_together(event: &Event, next: &Event, access: &Access) -> bool {
     let (these, those) = (event.views.iter(), next.views.iter());
     let is_alike = is_public(event, access) && is_public(next, access)
         || these.map(audience).eq(those.map(audience));
-    is_alike && event.access.is_empty() && next.access.is_empty()
+    is_alike
+        && is_heard(event) == is_heard(next)
+        && event.access.is_empty()
+        && next.access.is_empty()
 }
 
 impl Emission {

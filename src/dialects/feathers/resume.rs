@@ -6,7 +6,7 @@ use serde::Deserialize;
 use socketioxide::SendError;
 
 use super::{
-    events::Frame,
+    events::{Frame, is_heard},
     login::Hearing,
     rooms::{PAUSE, Socket, is_full, when_there_is_room},
 };
@@ -199,6 +199,9 @@ impl Client<'_> {
     }
 
     fn emit(&self, event: &Event) -> Result<(), SendError> {
+        if !is_heard(event) {
+            return Ok(());
+        }
         self.hearing.hand(event, |data| {
             let frame = Frame::new(event, data, &self.log);
             self.socket.emit(&frame.name, &(frame.data, &frame.stamp))
