@@ -86,10 +86,11 @@ pub fn register(
         entry.hook(presence::on_reading());
     }
     register_presence(services);
-    register_streams(services, &tasks, limits);
+    let streams = register_streams(services, &tasks, limits);
     let runs = Runs::new(
         agent,
         [&sessions, &tasks, &messages],
+        streams,
         services.tasks.clone(),
         services.stopping.clone(),
     );
@@ -139,12 +140,17 @@ pub fn register(
 }
 
 /// Registers what tasks stream.
-fn register_streams(services: &mut Services, tasks: &Records, limits: streams::Limits) {
+fn register_streams(
+    services: &mut Services,
+    tasks: &Records,
+    limits: streams::Limits,
+) -> Arc<Streams> {
     let streams = Streams::new(tasks, limits);
     services
         .add("tasks/:id/chunks", Chunks(Arc::clone(&streams)))
         .for_agents([Method::Find, Method::Create]);
-    services.streams = Some(streams);
+    services.streams = Some(Arc::clone(&streams));
+    streams
 }
 
 /// Registers repos, their clones and worktrees.

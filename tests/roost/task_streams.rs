@@ -17,6 +17,7 @@ on_both_databases!(
     a_stream_has_limits_and_loses_nothing_that_it_took,
     a_stream_ends_with_its_task_through_any_door,
     what_tasks_stream_survives_a_restart,
+    what_the_runner_says_is_streamed,
 );
 
 /// A session with a task.
@@ -227,5 +228,45 @@ async fn what_tasks_stream_survives_a_restart(database: Fresh) {
         .await;
     let (seqs, _) = heard(viewer).await;
     assert!(seqs.into_iter().eq(1..=201));
+    daemon.stop().await;
+}
+
+async fn what_the_runner_says_is_streamed(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let rest = Rest::new(daemon.address);
+    let session = rest.create("sessions", &json!({})).await;
+    let session = session["session_id"].as_str().expect("an id");
+    let prompt = json!({"prompt": "Say something long, please"});
+    let path = format!("sessions/{session}/prompt");
+    let task = rest.create(&path, &prompt).await["taskId"].clone();
+    let task = task.as_str().expect("an id");
+    let (seqs, end) = heard(watch(&daemon, task, 0).await).await;
+    assert!(!seqs.is_empty());
+    assert!(end["result"].is_null() && end.get("error").is_none());
+    let chunks = rest.get(&format!("/tasks/{task}/chunks")).await;
+    let chunks = chunks["data"].as_array().expect("a list").clone();
+    let streamed: String = chunks
+        .iter()
+        .filter(|chunk| chunk["kind"] == "chat")
+        .filter_map(|chunk| chunk["content"].as_str())
+        .collect();
+    let messages = rest
+        .get(&format!("/messages?session_id={session}&role=assistant"))
+        .await;
+    let said: String = messages["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|message| match &message["content"] {
+            Value::String(text) => text.clone(),
+            blocks => blocks
+                .as_array()
+                .expect("blocks")
+                .iter()
+                .filter_map(|block| block["text"].as_str())
+                .collect(),
+        })
+        .collect();
+    assert_eq!(streamed, said);
     daemon.stop().await;
 }

@@ -8,6 +8,7 @@
 mod asking;
 mod begin;
 mod ending;
+mod gathering;
 mod heed;
 mod queue;
 mod routes;
@@ -26,7 +27,9 @@ use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::begin::Started;
-use super::{records::Records, rules::Scope, tasks::is_over, values::text, visibility};
+use super::{
+    records::Records, rules::Scope, streams::Streams, tasks::is_over, values::text, visibility,
+};
 use crate::{
     core::{Record, identity::Identity},
     error::{Kind, Result},
@@ -43,6 +46,7 @@ pub struct Runs {
     sessions: Records,
     tasks: Records,
     messages: Records,
+    streams: Arc<Streams>,
     /// Every run's task.
     tracker: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -69,6 +73,7 @@ impl Runs {
     pub fn new(
         agent: SharedAgent,
         [sessions, tasks, messages]: [&Records; 3],
+        streams: Arc<Streams>,
         tracker: TaskTracker,
         stopping: CancellationToken,
     ) -> Arc<Self> {
@@ -77,6 +82,7 @@ impl Runs {
             sessions: sessions.clone(),
             tasks: tasks.clone(),
             messages: messages.clone(),
+            streams,
             tracker,
             stopping,
             active: Mutex::default(),

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
-    PREVIEW, Runs, asking::Question, begin::Started, clean, ending::Ended, start, telling::Telling,
+    PREVIEW, Runs, asking::Question, begin::Started, clean, ending::Ended, gathering::Gathering,
+    start, telling::Telling,
 };
 use crate::{
     core::turn::Turn,
@@ -24,6 +25,7 @@ struct Watch {
     store: Store,
     started: Started,
     telling: Telling,
+    gathering: Gathering,
     tools: u64,
     model: Option<String>,
     usage: Option<Usage>,
@@ -50,6 +52,7 @@ impl Watch {
         let prompt = &started.prompt;
         let (session, task) = (prompt.session.clone(), prompt.task.clone());
         Self {
+            gathering: Gathering::new(&runs, store.clone(), task.clone()),
             telling: Telling::new(
                 Arc::clone(&runs),
                 store.clone(),
@@ -121,10 +124,16 @@ impl Watch {
             Output::Session { id, model } => self.meet(id, model).await,
             Output::Thinking(chunk) => self.telling.think(&chunk).await,
             Output::Thought => self.telling.thought().await,
-            Output::Text(chunk) => self.telling.text(&chunk).await,
+            Output::Text(chunk) => {
+                self.gathering.words(&chunk).await;
+                self.telling.text(&chunk).await
+            }
             Output::Forget => self.telling.forget().await,
             Output::Message(content) => {
                 let grown = self.telling.complete(None).await?;
+                if grown.is_none() {
+                    self.gathering.words(&preview(&content)).await;
+                }
                 let id = grown.map(|(id, _)| id.to_string());
                 self.say("assistant", "assistant", content, id).await
             }
@@ -138,6 +147,7 @@ impl Watch {
                 content,
                 is_error,
             } => {
+                self.gathering.made(preview(&content)).await;
                 let mut result =
                     json!({"type": "tool_result", "tool_use_id": id, "content": content});
                 if is_error {
@@ -301,30 +311,21 @@ impl Watch {
             questions,
         };
         let runs = Arc::clone(&self.runs);
-        let stored = self.write(async move |work: &mut Work<'_>| runs.end(ended, work).await);
-        stored
+        self.gathering.end().await;
+        let end = async move |work: &mut Work<'_>| runs.end(ended, work).await;
+        write(&self.runs, &self.store, end)
             .await
             .inspect_err(|error| tracing::error!(%error, "the end of a run could not be stored"))
             .is_ok()
     }
 
-    /// Runs a unit of work; again and again while the database is not to be had.
+    /// Runs a unit of work.
     async fn write<T, U>(&self, unit: U) -> Result<T>
     where
         T: Send + 'static,
         U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
     {
-        loop {
-            let turn = Turn::default();
-            match self.store.write(&turn, unit.clone()).await {
-                Err(error)
-                    if error.kind() == Kind::Unavailable && !self.runs.stopping.is_cancelled() =>
-                {
-                    sleep(AGAIN).await;
-                }
-                outcome => return outcome,
-            }
-        }
+        write(&self.runs, &self.store, unit).await
     }
 
     /// Changes what is known of the run while it goes on.
@@ -334,6 +335,23 @@ impl Watch {
         let run = active.get_mut(&prompt.session);
         if let Some(run) = run.filter(|run| run.task == prompt.task) {
             change(run);
+        }
+    }
+}
+
+/// Runs a unit of work; again and again while the database is not to be had.
+pub(super) async fn write<T, U>(runs: &Runs, store: &Store, unit: U) -> Result<T>
+where
+    T: Send + 'static,
+    U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
+{
+    loop {
+        let turn = Turn::default();
+        match store.write(&turn, unit.clone()).await {
+            Err(error) if error.kind() == Kind::Unavailable && !runs.stopping.is_cancelled() => {
+                sleep(AGAIN).await;
+            }
+            outcome => return outcome,
         }
     }
 }
