@@ -240,6 +240,7 @@ onEveryDatabase("API keys", (database) => {
       [{ expires_at: 5 }, 400],
       [{ user_id: people.ann.id }, 403],
       [{ user_id: "nobody" }, 403],
+      [{ agent_id: "nobody" }, 400],
     ];
     for (const [data, expected] of invalid) {
       const { status, body } = await rest("POST", "/api-keys", { name: "x", ...data }, people.bob.token);
@@ -249,9 +250,9 @@ onEveryDatabase("API keys", (database) => {
     assert.equal((await rest("POST", "/api-keys", { name: "x" })).status, 401);
     assert.equal((await rest("POST", "/api-keys", { name: "x", user_id: "no" }, people.ann.token)).status, 400);
     // Whatever a client sends of what is the daemon's.
-    const sent = { digest: "d", prefix: "p", id: "i", key: WRONG, last_used_at: "2001-01-01", agent_id: "a" };
+    const sent = { digest: "d", prefix: "p", id: "i", key: WRONG, last_used_at: "2001-01-01" };
     const made = await make("bob", sent);
-    assert.ok(made.id !== "i" && made.key !== WRONG && !("last_used_at" in made) && !("agent_id" in made));
+    assert.ok(made.id !== "i" && made.key !== WRONG && !("last_used_at" in made));
 
     const path = `/api-keys/${id}`;
     assert.equal((await rest("PATCH", path, { name: "renamed" }, people.bob.token)).body.name, "renamed");
