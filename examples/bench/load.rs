@@ -22,10 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A client that creates messages.
 pub(crate) struct Load {
     client: Client,
-    /// A create's frame, and where its number stands in it.
-    frame: Vec<u8>,
-    places: Vec<usize>,
+    /// The creates' frames, one after another.
+    frames: VecDeque<Frame>,
     in_flight: InFlight,
+}
+
+/// A create's frame, and where its number stands in it.
+struct Frame {
+    bytes: Vec<u8>,
+    places: Vec<usize>,
 }
 
 /// What a stretch of load was like.
@@ -46,18 +51,21 @@ impl Load {
 
     /// Creates such records, in each of which [`FIRST`] stands for a number of its own.
     pub(crate) fn of(client: Client, service: &str, record: &str) -> Result<Self> {
-        let frame = frame(&format!(r#"42{FIRST}["create","{service}",{record},{{}}]"#))?;
-        let number = FIRST.to_string();
-        let places = frame
-            .windows(number.len())
-            .enumerate()
-            .filter(|(_, bytes)| *bytes == number.as_bytes())
-            .map(|(place, _)| place)
-            .collect();
+        Self::of_all(client, [service], record)
+    }
+
+    /// As [`of`](Self::of), with these services in turn.
+    pub(crate) fn of_all<'a>(
+        client: Client,
+        services: impl IntoIterator<Item = &'a str>,
+        record: &str,
+    ) -> Result<Self> {
+        let frames = services
+            .into_iter()
+            .map(|service| Frame::new(service, record));
         Ok(Self {
             client,
-            frame,
-            places,
+            frames: frames.collect::<Result<_>>()?,
             in_flight: InFlight::default(),
         })
     }
@@ -79,12 +87,12 @@ impl Load {
     }
 
     /// Waits until nothing is in flight.
-    pub(crate) async fn finish(&mut self) -> Result<()> {
+    pub(crate) async fn finish(&mut self) -> Result<Stretch> {
         let mut rest = Stretch::default();
         while self.in_flight.count > 0 {
             self.answers(&mut rest).await?;
         }
-        Ok(())
+        Ok(rest)
     }
 
     /// Sends this many creates.
@@ -92,10 +100,13 @@ impl Load {
         let now = Instant::now();
         for _ in 0..count {
             let number = self.in_flight.sent(now).to_string();
-            for place in &self.places {
-                self.frame[*place..][..number.len()].copy_from_slice(number.as_bytes());
+            self.frames.rotate_left(1);
+            if let Some(Frame { bytes, places }) = self.frames.back_mut() {
+                for place in places {
+                    bytes[*place..][..number.len()].copy_from_slice(number.as_bytes());
+                }
+                self.client.queue(bytes);
             }
-            self.client.queue(&self.frame);
         }
         self.client.flush().await
     }
@@ -116,6 +127,20 @@ impl Load {
             }
         }
         Ok(stretch.latencies.len() - before)
+    }
+}
+
+impl Frame {
+    fn new(service: &str, record: &str) -> Result<Self> {
+        let bytes = frame(&format!(r#"42{FIRST}["create","{service}",{record},{{}}]"#))?;
+        let number = FIRST.to_string();
+        let places = bytes
+            .windows(number.len())
+            .enumerate()
+            .filter(|(_, bytes)| *bytes == number.as_bytes())
+            .map(|(place, _)| place)
+            .collect();
+        Ok(Self { bytes, places })
     }
 }
 

@@ -7,14 +7,15 @@
 //! - [`subscribers`]: those who are told of them
 //! - [`wire`]: the frames that both send and read
 //! - [`scenario`]: the measurements, and those beside the other daemon
-//! - [`people`], [`boards`], [`log`], [`runs`]: those of Roost with users, with boards, of its log and of
-//!   prompts that run
+//! - [`people`], [`boards`], [`log`], [`runs`], [`chunks`]: those of Roost with users, with boards, of its
+//!   log, of prompts that run and of what tasks stream
 //! - [`table`]: medians, ranges and ratios
 //!
 //! It prints; it fails only where Roost could not be driven. The clients share one thread, so that
 //! on two cores a daemon has at least the other one.
 
 mod boards;
+mod chunks;
 mod client;
 mod daemon;
 mod load;

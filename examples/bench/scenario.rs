@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    Options, Result, boards,
+    Options, Result, boards, chunks,
     client::Client,
     daemon::Daemon,
     load::{Load, Stretch},
@@ -48,6 +48,8 @@ pub(crate) enum Scenario {
     Deltas,
     /// Time from an agent's line to a viewer, while many sessions run
     Latency,
+    /// What tasks stream, stored and told to who watches
+    Chunks,
     /// What viewers of boards are sent who hear of their boards only, beside those who hear of all
     Scopes,
 }
@@ -77,6 +79,7 @@ impl Scenario {
             Self::Storm => "storm",
             Self::Deltas => "deltas",
             Self::Latency => "latency",
+            Self::Chunks => "chunks",
             Self::Scopes => "scopes",
         }
     }
@@ -101,7 +104,9 @@ impl Scenario {
             Self::Creates | Self::Deliveries | Self::Idle | Self::Startup => {
                 targets.iter().map(plain).collect()
             }
-            Self::Logins | Self::Storm | Self::Deltas | Self::Latency => vec![plain(roost)],
+            Self::Logins | Self::Storm | Self::Deltas | Self::Latency | Self::Chunks => {
+                vec![plain(roost)]
+            }
             Self::Replay => ways("replayed", ["Socket.IO", "SSE"]),
             Self::Logging => ways("event row", ["without", "with an"]),
             Self::Audience => ways("board", ["public", "private"]),
@@ -119,6 +124,7 @@ impl Scenario {
             // One connection creates as fast as it can.
             Self::Audience => &["--auth", "required", "--calls-per-sec", "0"],
             Self::Deltas | Self::Latency => &runs::AGENT,
+            Self::Chunks => &chunks::LIMITS,
             _ => &[],
         };
         let daemon = match self {
@@ -136,6 +142,7 @@ impl Scenario {
             Self::Logging => log::logging(&daemon, column.way, time).await,
             Self::Deltas => runs::deltas(&daemon).await,
             Self::Latency => runs::latency(&daemon).await,
+            Self::Chunks => chunks::chunks(&daemon, time).await,
             Self::Storm => log::storm(&daemon, options.subscribers).await,
             Self::Creates => creates(&daemon, time).await,
             Self::Deliveries => deliveries(&daemon, options.subscribers, time).await,

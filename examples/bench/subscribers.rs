@@ -26,11 +26,14 @@ use tokio::{
 
 use crate::{
     Result,
-    wire::{CONNECTED, PING, PONG, connect, text, upgrade, upgraded},
+    wire::{CONNECTED, PING, PONG, connect, join, text, upgrade, upgraded},
 };
 
 /// How an event begins that tells of a created message.
 const CREATED: &[u8] = br#"42["messages created""#;
+
+/// How what is said in a task's stream begins.
+const STREAMED: &[u8] = br#"42/task_stream/"#;
 
 /// How an event begins that tells of a message that grows.
 const GROWN: &[u8] = br#"42["messages streamin"#;
@@ -60,6 +63,7 @@ pub(crate) struct Subscribers {
 struct Heard {
     created: AtomicU64,
     grown: AtomicU64,
+    streamed: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -78,9 +82,28 @@ impl Subscribers {
         auths: impl IntoIterator<Item = String>,
         at_once: usize,
     ) -> Result<Self> {
+        let first = auths.into_iter().map(|auth| connect(&auth));
+        Self::connect_with(address, first, at_once).await
+    }
+
+    /// Connects one to each of these namespaces.
+    pub(crate) async fn join(
+        address: SocketAddr,
+        namespaces: impl IntoIterator<Item = String>,
+    ) -> Result<Self> {
+        let first = namespaces.into_iter().map(|namespace| join(&namespace));
+        Self::connect_with(address, first, CONNECTING).await
+    }
+
+    /// Connects one for each of these frames, which it sends first.
+    async fn connect_with(
+        address: SocketAddr,
+        first: impl Iterator<Item = Result<Vec<u8>>>,
+        at_once: usize,
+    ) -> Result<Self> {
         let heard = Arc::<Heard>::default();
-        let subscribers: Vec<Subscriber> = stream::iter(auths)
-            .map(|auth| Subscriber::connect(address, auth, Arc::clone(&heard)))
+        let subscribers: Vec<Subscriber> = stream::iter(first)
+            .map(|first| Subscriber::connect(address, first, Arc::clone(&heard)))
             .buffer_unordered(at_once)
             .try_collect()
             .await?;
@@ -111,6 +134,15 @@ impl Subscribers {
     pub(crate) fn grown(&mut self) -> Result<u64> {
         self.check()?;
         Ok(self.heard.grown.load(Ordering::Relaxed))
+    }
+
+    /// What all of them were told in tasks' streams so far.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub(crate) fn streamed(&mut self) -> Result<u64> {
+        self.check()?;
+        Ok(self.heard.streamed.load(Ordering::Relaxed))
     }
 
     fn check(&mut self) -> Result<()> {
@@ -151,7 +183,11 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn connect(address: SocketAddr, auth: String, heard: Arc<Heard>) -> Result<Self> {
+    async fn connect(
+        address: SocketAddr,
+        first: Result<Vec<u8>>,
+        heard: Arc<Heard>,
+    ) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut subscriber = Self {
@@ -164,7 +200,7 @@ impl Subscriber {
         while !subscriber.frames.upgraded {
             seen = subscriber.read().await?;
         }
-        subscriber.write(&connect(&auth)?)?;
+        subscriber.write(&first?)?;
         while !seen.connected {
             seen = subscriber.read().await?;
         }
@@ -196,6 +232,7 @@ impl Subscriber {
         heard.bytes.fetch_add(seen.bytes, Ordering::Relaxed);
         heard.created.fetch_add(seen.created, Ordering::Relaxed);
         heard.grown.fetch_add(seen.grown, Ordering::Relaxed);
+        heard.streamed.fetch_add(seen.streamed, Ordering::Relaxed);
         if seen.pinged {
             self.write(PONG)?;
         }
@@ -208,6 +245,7 @@ impl Subscriber {
 struct Seen {
     created: u64,
     grown: u64,
+    streamed: u64,
     /// Of frames that began.
     bytes: u64,
     pinged: bool,
@@ -264,6 +302,7 @@ impl Frames {
         seen.bytes += (start + length) as u64;
         seen.created += u64::from(payload == CREATED);
         seen.grown += u64::from(payload == GROWN);
+        seen.streamed += u64::from(payload.starts_with(STREAMED));
         seen.pinged |= length == PING.len() && payload == PING;
         seen.connected |= payload.starts_with(CONNECTED);
     }

@@ -47,6 +47,14 @@ pub(crate) fn connect(auth: &str) -> Result<Vec<u8>> {
     frame(&format!("40{auth}"))
 }
 
+/// As [`connect`], for a namespace.
+///
+/// # Errors
+/// If its name is longer than a bench needs.
+pub(crate) fn join(namespace: &str) -> Result<Vec<u8>> {
+    frame(&format!("40{namespace},"))
+}
+
 /// A text in a client's frame.
 ///
 /// # Errors
