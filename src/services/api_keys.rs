@@ -193,11 +193,10 @@ impl Hook for Issue {
         if context.call.method != Method::Create {
             return next.run(context);
         }
-        let key = keys::random(keys::API_KEY);
-        if let Value::Object(record) = &mut context.call.data {
-            record.insert("prefix".to_owned(), json!(keys::hint(&key)));
-            record.insert(DIGEST.to_owned(), json!(keys::digest(&key)));
-        }
+        let Value::Object(record) = &mut context.call.data else {
+            return next.run(context);
+        };
+        let key = issue(record);
         Box::pin(async move {
             next.run(&mut *context).await?;
             let answer = context.result.as_mut().map(|answer| &mut answer.data);
@@ -207,6 +206,14 @@ impl Hook for Issue {
             Ok(())
         })
     }
+}
+
+/// Makes the key of a new record, which takes its digest to where it is kept.
+pub(super) fn issue(record: &mut Record) -> String {
+    let key = keys::random(keys::API_KEY);
+    record.insert("prefix".to_owned(), json!(keys::hint(&key)));
+    record.insert(DIGEST.to_owned(), json!(keys::digest(&key)));
+    key
 }
 
 /// The record of the key with a digest.
@@ -275,7 +282,10 @@ async fn store_digest(id: &str, digest: &str, work: &mut Work<'_>) -> Result<()>
 }
 
 /// Whoever came in with less than a login's powers must not get them by making a key.
-fn needs_whole_login(by: &Identity) -> Result<()> {
+///
+/// # Errors
+/// `Forbidden`.
+pub(super) fn needs_whole_login(by: &Identity) -> Result<()> {
     match by.scope() {
         KeyScope::Admin => Ok(()),
         _ => Err(Error::forbidden(

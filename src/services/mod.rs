@@ -3,6 +3,7 @@
 //! A service knows [`Call`](crate::core::call::Call) and events; it knows no frame. Adding one is an
 //! entity, a migration, a file here and a line in [`register`].
 
+pub mod agents;
 pub mod api_keys;
 pub mod authentication;
 pub mod board_members;
@@ -44,6 +45,7 @@ pub use registry::{Service, Services};
 use std::sync::Arc;
 
 use self::{
+    agents::Register,
     api_keys::Issue,
     authentication::Authentication,
     board_sessions::BoardSessions,
@@ -77,7 +79,8 @@ pub fn register(
     agent: SharedAgent,
     limits: streams::Limits,
 ) {
-    register_people(services);
+    let keys = register_people(services);
+    register_agents(services, &keys);
     let sessions = services.add_records("sessions", sessions::service(workspace));
     let tasks = services.add_records("tasks", tasks::service());
     let messages = services.add_records("messages", messages::service());
@@ -86,6 +89,7 @@ pub fn register(
         entry.hook(presence::on_reading());
     }
     register_presence(services);
+    register_tasks(services, &tasks);
     let streams = register_streams(services, &tasks, limits);
     let runs = Runs::new(
         agent,
@@ -99,28 +103,11 @@ pub fn register(
     services.add("events", Events);
 
     services.add("messages/bulk", Bulk(messages));
-    services.add("tasks/bulk", Bulk(tasks.clone()));
     for (path, fork) in [("sessions/:id/fork", true), ("sessions/:id/spawn", false)] {
         let sessions = sessions.clone();
         services.add(path, Branch { sessions, fork });
     }
     services.add("sessions/:id/genealogy", Genealogy(sessions.clone()));
-    services.add(
-        "tasks/:id/complete",
-        End {
-            tasks: tasks.clone(),
-            status: "completed",
-            report: "report",
-        },
-    );
-    services.add(
-        "tasks/:id/fail",
-        End {
-            tasks,
-            status: "failed",
-            report: "error",
-        },
-    );
     let streams = services.add("session-streams", SessionStreams(sessions.clone()));
     streams
         .need(Method::Create, Need::Role(Role::Viewer))
@@ -136,6 +123,30 @@ pub fn register(
         if let Some(entry) = services.entry(path) {
             entry.for_agents([Method::Find, Method::Get]);
         }
+    }
+}
+
+/// Registers what is done with tasks.
+fn register_tasks(services: &mut Services, tasks: &Records) {
+    services.add("tasks/bulk", Bulk(tasks.clone()));
+    for path in ["tasks", "tasks/bulk"] {
+        if let Some(entry) = services.entry(path) {
+            entry.hook(tasks::own_hirings());
+        }
+    }
+    for (path, status, report) in [
+        ("tasks/:id/complete", "completed", "report"),
+        ("tasks/:id/fail", "failed", "error"),
+    ] {
+        let tasks = tasks.clone();
+        services.add(
+            path,
+            End {
+                tasks,
+                status,
+                report,
+            },
+        );
     }
 }
 
@@ -182,8 +193,26 @@ fn register_runs(services: &mut Services, runs: &Arc<Runs>) {
     services.add("sessions/:id/permission-decision", Decide(of()));
 }
 
-/// Registers who there is and how they log in.
-fn register_people(services: &mut Services) {
+/// Registers who works for others.
+fn register_agents(services: &mut Services, keys: &Records) {
+    let agents = services.add_records("agents", agents::service(keys));
+    if let Some(entry) = services.entry("agents") {
+        entry.for_agents([Method::Find, Method::Get, Method::Patch]);
+    }
+    // An open daemon's strangers are its owner.
+    let least = if services.door.is_open() {
+        Role::Member
+    } else {
+        Role::Admin
+    };
+    let keys = keys.clone();
+    services
+        .add("agents/register", Register { agents, keys })
+        .need(Method::Create, Need::Role(least));
+}
+
+/// Registers who there is and how they log in; the API keys.
+fn register_people(services: &mut Services) -> Records {
     let door = Arc::clone(&services.door);
     let users = services.add_records("users", users::service());
     if let Some(entry) = services.entry("users") {
@@ -195,7 +224,7 @@ fn register_people(services: &mut Services) {
             .need(Method::Remove, Need::Role(Role::Admin))
             .hook(HashPasswords(Arc::clone(&door)));
     }
-    services.add("api-keys", api_keys::service());
+    let keys = services.add_records("api-keys", api_keys::service());
     if let Some(entry) = services.entry("api-keys") {
         // People look after their own.
         for method in [
@@ -216,6 +245,7 @@ fn register_people(services: &mut Services) {
     services
         .add("authentication/refresh", Refresh { door, users })
         .open();
+    keys
 }
 
 /// Registers who views which board; whoever may see it may say so.

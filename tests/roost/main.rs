@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod agents;
 mod agor;
 mod architecture;
 mod backup;
