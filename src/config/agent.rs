@@ -9,8 +9,9 @@ use super::seconds;
 /// Who answers prompts, and what they may take (docs/agents.md).
 #[derive(Clone, Debug, Args)]
 pub struct AgentConfig {
+    // Not global: `roost key create` has another `--agent`.
     /// Who answers prompts: `echo`, built in, says back what it is told; `command` runs a program of yours
-    #[arg(long, env = "AGENT", value_enum, default_value_t = Agent::Echo, global = true)]
+    #[arg(long, env = "AGENT", value_enum, default_value_t = Agent::Echo)]
     pub agent: Agent,
 
     /// With `command`, what is run for each prompt, by `sh -c`

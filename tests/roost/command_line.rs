@@ -16,6 +16,7 @@ use crate::{
 on_both_databases!(
     calls_the_daemon_that_runs,
     changes_the_database_that_no_daemon_uses,
+    makes_an_agent_s_key,
 );
 
 async fn calls_the_daemon_that_runs(database: Fresh) {
@@ -89,6 +90,34 @@ async fn changes_the_database_that_no_daemon_uses(database: Fresh) {
     log_in(&rest, password).await;
     let key = key["key"].as_str().expect("a key");
     assert_eq!(status_with(&rest, key).await, 200);
+}
+
+async fn makes_an_agent_s_key(database: Fresh) {
+    let daemon = Process::start(&database, 0, &[]);
+    let rest = Rest::new(&daemon.address);
+    let agent = json!({"name": "Writer", "did": "did:example:writer"});
+    let agent = rest.create("agents", &agent).await;
+    let at = [("LISTEN", daemon.address.as_str())];
+    let run = |command: &str| roost(&database, &at, "", command);
+    let id = agent["id"].as_str().expect("an id");
+    for whose in [id, "did:example:writer"] {
+        let key = run(&format!("key create --name ci --json --agent {whose}")).json();
+        assert_eq!(key["agent_id"], agent["id"]);
+        let key = key["key"].as_str().expect("a key");
+        let itself = [("x-api-key", key)];
+        let tasks = rest.with_headers(Verb::GET, "/tasks", &itself).await;
+        let boards = rest.with_headers(Verb::GET, "/boards", &itself).await;
+        // What an open daemon's strangers may do is no matter here.
+        assert_eq!((tasks.0, boards.0), (200, 403));
+    }
+    for (whose, words) in [
+        ("did:example:nobody", "there is no agent"),
+        ("nobody", "`agent_id` must be"),
+        ("x --user y", "cannot be used with"),
+    ] {
+        let refused = run(&format!("key create --name ci --agent {whose}"));
+        assert!(refused.err.contains(words), "{}", refused.err);
+    }
 }
 
 /// Ann's access token.
