@@ -25,15 +25,18 @@ const SHORTEST: usize = 40;
 const REDACTED: &str = "[redacted]";
 
 /// Libraries that write down what passes through them, passwords included, below the level "info".
-const TALKATIVE: [&str; 3] = ["engineioxide", "socketioxide", "tungstenite"];
+const TALKATIVE: [&str; 4] = ["engineioxide", "rmcp", "socketioxide", "tungstenite"];
+
+/// Libraries that report as failures what clients do; `LOG` may name them.
+const SILENT: &str = "rmcp=off";
 
 /// Starts to log as the configuration says; once a process.
 ///
 /// # Errors
 /// If the filter cannot be read.
 pub fn start(config: &Config) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(&config.log).map_err(|error| format!("LOG cannot be read: {error}"))?;
+    let filter = EnvFilter::try_new(format!("{SILENT},{}", config.log))
+        .map_err(|error| format!("LOG cannot be read: {error}"))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Redacting(io::stderr()));

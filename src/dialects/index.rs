@@ -22,6 +22,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "protocols": {
             "feathers": {"socketio": "/socket.io/", "rest": "/<service>", "sse": "/sse/<service>"},
             "mgx": "/ws/stream",
+            "mcp": {"http": "/mcp", "sse": "/mcp/sse"},
             "sse": "/events",
             "metrics": "/metrics",
         },

@@ -1,8 +1,10 @@
 //! The protocols: each turns frames into calls and events into frames, and knows no other.
 
+mod body;
 mod feathers;
 mod guard;
 mod index;
+pub mod mcp;
 mod mgx;
 pub mod phoenix;
 mod query_string;
@@ -63,6 +65,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .with_state(Arc::clone(app))
+        .merge(mcp::routes(app))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

@@ -72,6 +72,7 @@ fn no_dialect_knows_another_or_the_database() {
         for (other, allowed) in [
             ("feathers", &["feathers::ErrorResponse"][..]),
             ("mgx", &[]),
+            ("mcp", &[]),
             ("sse", &[]),
             ("phoenix", &[]),
         ] {

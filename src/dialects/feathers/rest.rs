@@ -1,9 +1,9 @@
 //! Services over REST: verbs are methods, paths are services, query strings are queries.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -12,11 +12,10 @@ use http::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::{
     super::{
-        query_string,
+        body, query_string,
         visitor::{self, Visitor},
     },
     attachments,
@@ -27,12 +26,9 @@ use crate::{
         Record,
         call::{Answer, Call, Caller, Method},
     },
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     services::registry::Entry,
 };
-
-/// Time that a body has to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An error as REST answers it.
 pub(in crate::dialects) struct ErrorResponse(pub(in crate::dialects) Error);
@@ -84,7 +80,7 @@ async fn answer(app: &Arc<App>, parts: &Parts, body: Body) -> Result<Response> {
     call.query.shift_remove(visitor::PARAMETER);
     call.id = id.filter(|_| !matches!(method, Method::Create | Method::Custom(_)));
     if matches!(parts.method, Verb::POST | Verb::PUT | Verb::PATCH) {
-        let body = read(body, app.config.max_message as usize).await?;
+        let body = body::read(body, app).await?;
         call.data = data(&parts.headers, &body)?;
     }
     let answer = app.services.run(entry, call, &app.store).await?;
@@ -140,15 +136,6 @@ fn method(parts: &Parts, with_id: bool) -> Result<Method> {
             "Method {other} not allowed"
         ))),
     }
-}
-
-async fn read(body: Body, limit: usize) -> Result<Bytes> {
-    let slow = |_| Error::new(Kind::Timeout, "The body did not come in time");
-    let too_large = |_| Error::payload_too_large(format!("The body is larger than {limit} bytes"));
-    timeout(BODY_TIMEOUT, to_bytes(body, limit))
-        .await
-        .map_err(slow)?
-        .map_err(too_large)
 }
 
 fn data(headers: &HeaderMap, body: &[u8]) -> Result<Value> {
