@@ -1,0 +1,216 @@
+// MCP: Roost's services as tools, for clients of every revision.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Daemon } from "../support/daemon.mjs";
+import { onEveryDatabase } from "../support/databases.mjs";
+import { sendJson } from "../support/http.mjs";
+import { connect, NEWEST, REVISIONS, tool } from "../support/mcp.mjs";
+import { register } from "../support/people.mjs";
+import { closeAll } from "../support/wait.mjs";
+
+const READS = [
+  "list_sessions",
+  "get_session",
+  "list_tasks",
+  "get_task",
+  "list_messages",
+  "list_boards",
+  "get_board",
+  "read_events",
+];
+const WRITES = ["send_prompt"];
+
+/** What a created record is. */
+async function created(sent) {
+  const { status, json } = await sent;
+  assert.equal(status, 201, JSON.stringify(json));
+  return json;
+}
+
+onEveryDatabase("MCP", (database) => {
+  /** @type {Daemon} */
+  let daemon;
+  /** @type {Record<string, {id: string, token: string, key: string}>} */
+  let people;
+  /** Nobody has to log in to it. @type {Daemon} */
+  let open;
+  before(async () => {
+    open = await Daemon.start(database);
+    daemon = await Daemon.start(database, { args: ["--auth", "required"] });
+    people = await register(daemon.url, ["admin", "ann", "bob"]);
+    for (const person of Object.values(people)) person.key = (await key(person)).key;
+  });
+  after(async () => {
+    await closeAll();
+    await Promise.all([open.stop(), daemon.stop()]);
+  });
+
+  /** A call by somebody, over REST. */
+  async function by({ token }, method, path, data) {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const response = await fetch(daemon.url + path, { method, headers, body: data && JSON.stringify(data) });
+    const json = await response.json();
+    assert.ok(response.ok, JSON.stringify(json));
+    return json;
+  }
+  const key = (person, data = {}) => by(person, "POST", "/api-keys", { name: "mcp", scopes: ["admin"], ...data });
+  const create = (path, data) => created(sendJson(open.url, "POST", path, data));
+
+  for (const revision of REVISIONS) {
+    describe(`with a client of ${revision}`, () => {
+      /** Without a key where that is enough. */
+      const local = async () => connect(open.url, revision, revision === "HTTP+SSE" ? await owner() : undefined);
+      let ownersKey;
+      /** A key of the open daemon: the older transport wants one. */
+      async function owner() {
+        if (ownersKey) return ownersKey;
+        const user = { email: "owner@example.com", password: "correct horse", role: "member" };
+        await create("/users", user);
+        const login = await create("/authentication", { strategy: "local", ...user });
+        const headers = { authorization: `Bearer ${login.accessToken}`, "content-type": "application/json" };
+        const body = JSON.stringify({ name: "mcp" });
+        const made = await fetch(`${open.url}/api-keys`, { method: "POST", headers, body });
+        return (ownersKey = (await made.json()).key);
+      }
+
+      test("the tools say what they take, what they answer and what they do", async () => {
+        const client = await local();
+        assert.deepEqual(client.getServerVersion(), { name: "roost", title: "Roost", version: "0.1.0" });
+        assert.match(client.getInstructions(), /read_events/);
+        const { tools } = await client.listTools();
+        assert.deepEqual(tools.map(({ name }) => name).sort(), [...READS, ...WRITES].sort());
+        for (const { name, title, description, inputSchema, outputSchema, annotations } of tools) {
+          const reads = READS.includes(name);
+          assert.ok(title && description, name);
+          assert.equal(inputSchema.type, "object", name);
+          assert.equal(inputSchema.additionalProperties, false, name);
+          for (const [field, { description }] of Object.entries(inputSchema.properties)) assert.ok(description, field);
+          assert.equal(outputSchema.type, "object", name);
+          const hints = { readOnlyHint: reads, destructiveHint: !reads, idempotentHint: reads, openWorldHint: !reads };
+          assert.deepEqual(annotations, hints, name);
+        }
+      });
+
+      test("what is created is found, and listed a page at a time", async () => {
+        const client = await local();
+        const board = await create("/boards", { name: "with tools" });
+        const ids = [];
+        for (let index = 0; index < 3; index++) {
+          const session = await create("/sessions", { description: `${index}`, board_id: board.board_id });
+          ids.unshift(session.session_id);
+        }
+        const on = { board_id: board.board_id };
+        const { answer: all } = await tool(client, "list_sessions", on);
+        assert.deepEqual([all.total, all.skip, all.data.map((it) => it.session_id)], [3, 0, ids]);
+        const { answer: page } = await tool(client, "list_sessions", { ...on, limit: 1, skip: 1 });
+        assert.deepEqual([page.total, page.limit, page.data.map((it) => it.session_id)], [3, 1, [ids[1]]]);
+        const { answer: none } = await tool(client, "list_sessions", { ...on, status: "failed" });
+        assert.equal(none.total, 0);
+        const { answer: session } = await tool(client, "get_session", { session_id: ids[0].slice(0, 8) });
+        assert.deepEqual(session, (await (await fetch(`${open.url}/sessions/${ids[0]}`)).json()));
+        const { answer: same } = await tool(client, "get_board", on);
+        assert.equal(same.name, "with tools");
+        const { answer: boards } = await tool(client, "list_boards", { limit: 1000 });
+        assert.ok(boards.data.some(({ board_id }) => board_id === board.board_id));
+      });
+
+      test("a prompt is followed to its end in the log: nothing is missed, nothing comes twice", async () => {
+        const client = await local();
+        const { session_id } = await create("/sessions", {});
+        let { answer: part } = await tool(client, "read_events", { since: "now" });
+        assert.deepEqual([part.events, part.more], [[], false]);
+        const since = part.next;
+        const { answer: prompted } = await tool(client, "send_prompt", { session_id, prompt: "Hello there" });
+        assert.equal(prompted.success, true);
+        const heard = [];
+        const isOver = ({ source, data }) => source === "sessions" && data.status === "idle";
+        // A few at a time, so that there are pages.
+        while (!heard.some(isOver)) {
+          const next = part.next;
+          ({ answer: part } = await tool(client, "read_events", { since: next, session: session_id, limit: 2 }));
+          assert.ok(part.events.length <= 2);
+          heard.push(...part.events);
+        }
+        const whole = await fetch(`${open.url}/events?since=${since}&session=${session_id}&$limit=1000`);
+        const { data } = await whole.json();
+        assert.deepEqual(heard, data.slice(0, heard.length));
+        const { answer: task } = await tool(client, "get_task", { task_id: prompted.taskId });
+        assert.deepEqual([task.status, task.session_id], ["completed", session_id]);
+        const { answer: tasks } = await tool(client, "list_tasks", { session_id });
+        assert.deepEqual(tasks.data.map(({ task_id }) => task_id), [prompted.taskId]);
+        const { answer: said } = await tool(client, "list_messages", { session_id, task_id: prompted.taskId });
+        assert.equal(said.data[0].content, "Hello there");
+        const { answer: last } = await tool(client, "list_messages", { session_id, newest_first: true, limit: 1 });
+        assert.deepEqual(last.data, said.data.slice(-1));
+        // Without `since` the newest come, in order.
+        const { answer: newest } = await tool(client, "read_events", { session: session_id, limit: 2 });
+        assert.deepEqual(newest.events, data.slice(-2));
+      });
+
+      test("what is wrong is said, as a result that a model can read", async () => {
+        const client = await local();
+        const wrong = async (name, args) => (await tool(client, name, args)).error;
+        const unknown = "0192abcd-0000-4000-8000-000000000000";
+        const missing = await wrong("get_session", { session_id: unknown });
+        assert.deepEqual([missing.name, missing.code, missing.className], ["NotFound", 404, "not-found"]);
+        assert.equal((await wrong("send_prompt", { session_id: unknown, prompt: "?" })).code, 404);
+        for (const [name, args, message] of [
+          ["get_session", {}, /Invalid arguments: missing field `session_id`/],
+          ["get_session", { session_id: 7 }, /Invalid arguments: invalid type: integer `7`, expected a string/],
+          ["list_sessions", { limit: -1 }, /Invalid arguments: invalid value: integer `-1`/],
+          ["list_sessions", { colour: "red" }, /Invalid arguments: unknown field `colour`, expected one of/],
+          ["list_boards", { limit: 1.5 }, /Invalid arguments/],
+          ["read_events", { since: "yesterday" }, /`since` is neither/],
+          ["read_events", { level: ["warn"] }, /Invalid arguments/],
+          ["send_prompt", { session_id: unknown, prompt: "" }, /./],
+        ]) {
+          const error = await wrong(name, args);
+          assert.equal(error.code, 400, `${name} ${JSON.stringify(args)}`);
+          assert.match(error.message, message);
+        }
+        const gone = await wrong("read_events", { since: "00000000-1" });
+        assert.deepEqual([gone.code, gone.data.reason], [410, "other_log"]);
+        const call = client.callTool({ name: "no_such_tool", arguments: {} });
+        await assert.rejects(call, (error) => error.code === -32602 && /Unknown tool: no_such_tool/.test(error.message));
+      });
+
+      test("what nobody offers is no method", async () => {
+        const client = await local();
+        const known = Object.keys(client.getServerCapabilities());
+        assert.deepEqual(known, ["tools"]);
+      });
+
+      test("people see what they may, and do what their key lets them", async () => {
+        const { ann, bob } = people;
+        const board = await by(ann, "POST", "/boards", { name: "secret", visibility: "private" });
+        const session = await by(ann, "POST", "/sessions", { board_id: board.board_id });
+        const { session_id } = session;
+        const [hers, his] = [await connect(daemon.url, revision, ann.key), await connect(daemon.url, revision, bob.key)];
+        assert.equal((await tool(hers, "get_session", { session_id })).answer.session_id, session_id);
+        assert.equal((await tool(his, "get_session", { session_id })).error.code, 404);
+        assert.equal((await tool(his, "send_prompt", { session_id, prompt: "?" })).error.code, 404);
+        const { answer: sessions } = await tool(his, "list_sessions", { limit: 1000 });
+        assert.ok(!sessions.data.some((it) => it.session_id === session_id));
+        const about = { session: session_id };
+        assert.equal((await tool(hers, "read_events", about)).answer.events.length, 1);
+        assert.equal((await tool(his, "read_events", about)).answer.events.length, 0);
+        const reader = await connect(daemon.url, revision, (await key(ann, { scopes: ["read"] })).key);
+        assert.equal((await tool(reader, "get_session", { session_id })).answer.session_id, session_id);
+        const refused = (await tool(reader, "send_prompt", { session_id, prompt: "?" })).error;
+        assert.deepEqual([refused.code, refused.message], [403, "An API key needs the scope `write` for this"]);
+        // Hers is written by her.
+        const { answer } = await tool(hers, "send_prompt", { session_id, prompt: "mine" });
+        const task = await by(ann, "GET", `/tasks/${answer.taskId}`);
+        assert.equal(task.created_by, ann.id);
+      });
+    });
+  }
+
+  test("the newest clients and older ones are served side by side, on one path", async () => {
+    const auto = await connect(open.url, NEWEST);
+    const older = await connect(open.url, "2025-11-25");
+    const answers = await Promise.all([auto, older].flatMap((it) => Array(5).fill().map(() => tool(it, "list_boards"))));
+    for (const { answer } of answers) assert.deepEqual(answer, answers[0].answer);
+  });
+});
