@@ -79,7 +79,7 @@ export function post(url, body, headers = {}, path = "/mcp") {
 
 /** The messages in an answer that is an event stream. @param {string} text */
 export const messages = (text) =>
-  [...text.matchAll(/^data: ?(.+)$/gm)].map(([, data]) => data).filter(Boolean).map((data) => JSON.parse(data));
+  [...text.matchAll(/^data: ?(\S.*)$/gm)].map(([, data]) => JSON.parse(data));
 
 /** Opens a session with plain requests; its id. */
 export async function session(url, headers = {}) {
