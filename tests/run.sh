@@ -26,6 +26,7 @@ else
 fi
 
 if command -v node >/dev/null && command -v npm >/dev/null; then
+  (cd web-fixtures/mcp-conformance && npm ci --no-audit --no-fund --loglevel=error)
   (cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && npm test)
   legs+=("JavaScript clients, SQLite: ran")
   if [ -n "${TEST_POSTGRES_URL:-}" ]; then

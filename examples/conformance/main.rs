@@ -5,6 +5,7 @@
 //! - [`login`]: who logs in to it
 //! - [`todos`]: what the suite of Feathers' behaviours calls
 //! - [`people`]: the table of Feathers' adapter tests, under nine configurations
+//! - [`mcp`]: what MCP's conformance suite names
 //! - [`phoenix_app`]: the app behind the transcripts of genuine Phoenix servers
 //!
 //! It takes Roost's own flags and prints the same lines.
@@ -14,6 +15,7 @@
 mod app;
 mod function;
 mod login;
+mod mcp;
 mod people;
 mod phoenix_app;
 mod phoenix_room;
@@ -70,7 +72,7 @@ async fn run(config: Config) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     announce(&listeners);
     let shutdown = signalled().map_err(|error| error.to_string())?;
-    let more = phoenix_app::routes(&app);
+    let more = phoenix_app::routes(&app).merge(mcp::routes(&app));
     serve_with(listeners, app, closing, more, shutdown)
         .await
         .map_err(|error| error.to_string())
