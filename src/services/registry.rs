@@ -19,7 +19,7 @@ use crate::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
         clock::SystemClock,
-        identity::{KeyScope, Role},
+        identity::{Identity, KeyScope, Role},
         panics,
         presence::Presence,
     },
@@ -100,13 +100,13 @@ impl Entry {
         self
     }
 
-    /// Refuses callers who may not call a method.
+    /// Refuses somebody who may not call a method.
     ///
     /// # Errors
     /// `NotAuthenticated` or `Forbidden`.
-    fn admit(&self, call: &Call) -> Result<()> {
-        let said = self.needs.iter().find(|(method, _)| *method == call.method);
-        let usual = if call.method.reads() {
+    pub fn admit(&self, identity: &Identity, asked: &Method) -> Result<()> {
+        let said = self.needs.iter().find(|(method, _)| method == asked);
+        let usual = if asked.reads() {
             Role::Viewer
         } else {
             Role::Member
@@ -114,26 +114,22 @@ impl Entry {
         let Need::Role(needed) = said.map_or(Need::Role(usual), |(_, need)| *need) else {
             return Ok(());
         };
-        let identity = &call.caller.identity;
         if identity.agent_id().is_some() {
-            let may = self.for_agents.contains(&call.method);
+            let may = self.for_agents.contains(asked);
             return may.then_some(()).ok_or_else(|| {
-                Error::forbidden(format!(
-                    "An agent's key does not let you {} {}",
-                    call.method, self.path
-                ))
+                let path = self.path;
+                Error::forbidden(format!("An agent's key does not let you {asked} {path}"))
             });
         }
         match identity.role() {
             None => Err(Error::not_authenticated("Not authenticated")),
-            Some(_) if identity.scope() == KeyScope::Read && !call.method.reads() => Err(
+            Some(_) if identity.scope() == KeyScope::Read && !asked.reads() => Err(
                 Error::forbidden("An API key needs the scope `write` for this"),
             ),
             Some(role) if role >= needed => Ok(()),
             Some(_) => Err(Error::forbidden(format!(
-                "You need {} access to {} {}",
+                "You need {} access to {asked} {}",
                 needed.as_str(),
-                call.method,
                 self.path
             ))),
         }
@@ -261,7 +257,7 @@ impl Services {
             call.turn.pass();
         }
         self.limits.count(&call.caller)?;
-        entry.admit(&call)?;
+        entry.admit(&call.caller.identity, &call.method)?;
         let mut context = Context {
             call,
             store,

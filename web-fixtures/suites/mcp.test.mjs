@@ -19,7 +19,14 @@ const READS = [
   "get_board",
   "read_events",
 ];
-const WRITES = ["send_prompt"];
+/** What a tool does that does not only read. */
+const WRITES = {
+  send_prompt: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
+  task_emit_chunk: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+};
+const READING = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+
+const names = ({ tools }) => tools.map(({ name }) => name).sort();
 
 /** What a created record is. */
 async function created(sent) {
@@ -79,16 +86,14 @@ onEveryDatabase("MCP", (database) => {
         assert.deepEqual(client.getServerVersion(), { name: "roost", title: "Roost", version: "0.1.0" });
         assert.match(client.getInstructions(), /read_events/);
         const { tools } = await client.listTools();
-        assert.deepEqual(tools.map(({ name }) => name).sort(), [...READS, ...WRITES].sort());
+        assert.deepEqual(names({ tools }), [...READS, ...Object.keys(WRITES)].sort());
         for (const { name, title, description, inputSchema, outputSchema, annotations } of tools) {
-          const reads = READS.includes(name);
           assert.ok(title && description, name);
           assert.equal(inputSchema.type, "object", name);
           assert.equal(inputSchema.additionalProperties, false, name);
           for (const [field, { description }] of Object.entries(inputSchema.properties)) assert.ok(description, field);
           assert.equal(outputSchema.type, "object", name);
-          const hints = { readOnlyHint: reads, destructiveHint: !reads, idempotentHint: reads, openWorldHint: !reads };
-          assert.deepEqual(annotations, hints, name);
+          assert.deepEqual(annotations, WRITES[name] ?? READING, name);
         }
       });
 
@@ -148,6 +153,47 @@ onEveryDatabase("MCP", (database) => {
         assert.deepEqual(newest.events, data.slice(-2));
       });
 
+      test("S0-30, S0-31: a chunk is emitted into what a task streams, by who may", async () => {
+        const client = await local();
+        const { session_id } = await create("/sessions", {});
+        const { task_id } = await create("/tasks", { session_id });
+        const { answer: before } = await tool(client, "read_events", { since: "now" });
+        const emit = (more) => tool(client, "task_emit_chunk", { task_id, content: "fn main() {}", ...more });
+        if (revision === "HTTP+SSE") {
+          // A user works on no task: agents do, and who owns an open daemon.
+          assert.equal((await emit()).error.code, 403);
+          return;
+        }
+        const { answer: first } = await emit();
+        assert.deepEqual([first.task_id, first.seq, first.kind], [task_id, 1, "artifact"]);
+        const { answer: second } = await emit({ content: "That is all", kind: "chat", metadata: { line: 1 } });
+        assert.deepEqual([second.seq, second.kind], [2, "chat"]);
+        const stored = await (await fetch(`${open.url}/tasks/${task_id}/chunks`)).json();
+        assert.deepEqual(
+          stored.data.map(({ seq, content, kind, metadata }) => ({ seq, content, kind, metadata })),
+          [
+            { seq: 1, content: "fn main() {}", kind: "artifact", metadata: {} },
+            { seq: 2, content: "That is all", kind: "chat", metadata: { line: 1 } },
+          ],
+        );
+        const { answer: part } = await tool(client, "read_events", { since: before.next, task: task_id });
+        const chunks = part.events.filter(({ data }) => data.content);
+        assert.deepEqual(chunks.map(({ data }) => data.seq), [1, 2]);
+        for (const [more, code, reason] of [
+          [{ kind: "gossip" }, 422, "invalid_kind"],
+          [{ content: "" }, 422, "invalid_payload"],
+          [{ content: "x".repeat(70_000) }, 422, "invalid_payload"],
+          [{ task_id: "0192abcd-0000-4000-8000-000000000000" }, 404, "not_found"],
+          [{ metadata: [] }, 400],
+        ]) {
+          const { error } = await emit(more);
+          assert.deepEqual([error.code, error.data?.reason], [code, reason]);
+        }
+        await created(sendJson(open.url, "POST", `/tasks/${task_id}/complete`, {}));
+        const { error: closed } = await emit();
+        assert.deepEqual([closed.code, closed.data.reason], [409, "task_closed"]);
+      });
+
       test("what is wrong is said, as a result that a model can read", async () => {
         const client = await local();
         const wrong = async (name, args) => (await tool(client, name, args)).error;
@@ -199,6 +245,8 @@ onEveryDatabase("MCP", (database) => {
         assert.equal((await tool(reader, "get_session", { session_id })).answer.session_id, session_id);
         const refused = (await tool(reader, "send_prompt", { session_id, prompt: "?" })).error;
         assert.deepEqual([refused.code, refused.message], [403, "An API key needs the scope `write` for this"]);
+        // Nobody is shown what they may not use.
+        assert.deepEqual(names(await reader.listTools()), [...READS].sort());
         // Hers is written by her.
         const { answer } = await tool(hers, "send_prompt", { session_id, prompt: "mine" });
         const task = await by(ann, "GET", `/tasks/${answer.taskId}`);

@@ -12,7 +12,7 @@ import { sqlite } from "../support/databases.mjs";
 
 const run = promisify(execFile);
 const page = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const PAGES = await Promise.all([page("README.md"), page("docs/protocols/feathers.md")]);
+const PAGES = await Promise.all(["README.md", "docs/protocols/feathers.md", "docs/protocols/mcp.md"].map(page));
 
 /** A JavaScript block and the block of text after it. */
 const SNIPPETS = PAGES.flatMap((text) => [
@@ -33,8 +33,8 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true });
 });
 
-test("there is a snippet for each JavaScript protocol, for prompts, for what people do together, and for the helper", () => {
-  assert.equal(SNIPPETS.length, 6);
+test("there is a snippet for each JavaScript protocol and client, for prompts, for what people do together, and for the helper", () => {
+  assert.equal(SNIPPETS.length, 10);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {

@@ -29,7 +29,7 @@ const PROVIDER: &str = "mcp";
 
 /// The daemon's own endpoints.
 pub(super) fn routes(app: &Arc<App>) -> Router {
-    let tools: Arc<[Tool]> = tools::of(app).into();
+    let tools: Arc<[Tool]> = tools::all().into();
     let of = Arc::clone(app);
     let make = move || Server::new(&of, &tools);
     mount(app, "/mcp", make.clone()).merge(legacy::routes(app, make))

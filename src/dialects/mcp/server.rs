@@ -50,6 +50,11 @@ impl Server {
     }
 }
 
+/// What never happens: a request that did not pass the door.
+fn stranger() -> ErrorData {
+    ErrorData::internal_error("Nobody knows who calls", None)
+}
+
 /// Whether a client's revision knows results with a structure.
 fn knows_structure(context: &RequestContext<RoleServer>) -> bool {
     let version = context.protocol_version();
@@ -75,7 +80,10 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools: Vec<_> = self.tools.iter().map(|tool| tool.data.clone()).collect();
+        let caller = caller(&context).ok_or_else(stranger)?;
+        let may = |tool: &&Tool| tool.is_for(&caller.identity, &self.app);
+        let tools = self.tools.iter().filter(may);
+        let mut tools: Vec<_> = tools.map(|tool| tool.data.clone()).collect();
         if !knows_structure(&context) {
             for tool in &mut tools {
                 tool.output_schema = None;
@@ -91,7 +99,6 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let unknown = || ErrorData::invalid_params(format!("Unknown tool: {}", request.name), None);
         let tool = self.tool(&request.name).ok_or_else(unknown)?;
-        let stranger = || ErrorData::internal_error("Nobody knows who calls", None);
         let asker = Asker {
             app: Arc::clone(&self.app),
             caller: caller(&context).ok_or_else(stranger)?,

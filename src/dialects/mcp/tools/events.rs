@@ -10,6 +10,7 @@ use super::{Arguments, Asker, query};
 use crate::{
     core::{
         Record,
+        call::Method,
         stamp::{Seq, Since},
     },
     error::Result,
@@ -67,6 +68,7 @@ impl Arguments for ReadEvents {
     const NAME: &'static str = "read_events";
     const TITLE: &'static str = "Read the log";
     const SERVICE: &'static str = "events";
+    const METHOD: Method = Method::Find;
     type Answer = Part;
 
     async fn call(self, asker: Asker) -> Result<Value> {

@@ -1,8 +1,9 @@
 //! The tools: each is a call on a service, by whoever asked.
 //!
 //! A tool is a type that holds its arguments; what the type's documentation says is what models read.
-//! Adding one is an entry in [`of`].
+//! Adding one is an entry in [`all`].
 
+mod agents;
 mod events;
 mod records;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::{
+    agents::EmitChunk,
     events::ReadEvents,
     records::{
         GetBoard, GetSession, GetTask, ListBoards, ListMessages, ListSessions, ListTasks,
@@ -25,13 +27,14 @@ use crate::{
     core::{
         BoxFuture, Record,
         call::{Call, Caller, Method},
+        identity::Identity,
     },
     error::{Error, Result},
 };
 
-/// The tools for the services that an app has.
-pub(super) fn of(app: &App) -> Vec<Tool> {
-    let mut tools = vec![
+/// All tools.
+pub(super) fn all() -> Vec<Tool> {
+    vec![
         Tool::of::<ListSessions>(),
         Tool::of::<GetSession>(),
         Tool::of::<ListTasks>(),
@@ -41,9 +44,8 @@ pub(super) fn of(app: &App) -> Vec<Tool> {
         Tool::of::<GetBoard>(),
         Tool::of::<SendPrompt>(),
         Tool::of::<ReadEvents>(),
-    ];
-    tools.retain(|tool| app.services.paths().any(|path| path == tool.service));
-    tools
+        Tool::of::<EmitChunk>(),
+    ]
 }
 
 /// A tool.
@@ -52,8 +54,8 @@ pub(super) struct Tool {
     pub(super) data: ToolData,
     /// Answers a call with a JSON object.
     pub(super) run: fn(Asker, JsonObject) -> BoxFuture<'static, Result<Value>>,
-    /// The path of the service that it calls.
-    service: &'static str,
+    /// The path of the service that it calls, and the method.
+    call: (&'static str, Method),
 }
 
 impl Tool {
@@ -67,8 +69,16 @@ impl Tool {
         Self {
             data,
             run: run::<A>,
-            service: A::SERVICE,
+            call: (A::SERVICE, A::METHOD),
         }
+    }
+
+    /// Whether somebody may use it.
+    pub(super) fn is_for(&self, identity: &Identity, app: &App) -> bool {
+        let (path, method) = &self.call;
+        let path: Vec<_> = path.split('/').collect();
+        let entry = app.services.find(&path).map(|(entry, _)| entry);
+        entry.is_some_and(|entry| entry.allows(method) && entry.admit(identity, method).is_ok())
     }
 }
 
@@ -80,6 +90,8 @@ trait Arguments: DeserializeOwned + JsonSchema + Send + 'static {
     const TITLE: &'static str;
     /// The path of the service that it calls.
     const SERVICE: &'static str;
+    /// The method of it.
+    const METHOD: Method;
     /// What it does.
     const EFFECT: Effect = Effect::Reads;
     /// The shape of its answer: an object.
@@ -94,6 +106,8 @@ trait Arguments: DeserializeOwned + JsonSchema + Send + 'static {
 enum Effect {
     /// It reads.
     Reads,
+    /// It adds something, each time.
+    Adds,
     /// It sets an agent to work, who may do anything.
     Acts,
 }

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Arguments, Asker, Effect, query};
-use crate::{core::Record, error::Result};
+use crate::{
+    core::{Record, call::Method},
+    error::Result,
+};
 
 /// A page of records.
 #[derive(JsonSchema)]
@@ -28,7 +31,7 @@ pub(super) struct Page {
 pub(super) struct ListSessions {
     /// Only those on this board: its whole id.
     board_id: Option<String>,
-    /// Only those with this status: idle, running, awaiting_permission, completed or failed.
+    /// Only those with this status: `idle`, `running`, `awaiting_permission`, `completed` or `failed`.
     status: Option<String>,
     /// How many, at most 1000; 50 if nothing is said.
     limit: Option<u64>,
@@ -40,6 +43,7 @@ impl Arguments for ListSessions {
     const NAME: &'static str = "list_sessions";
     const TITLE: &'static str = "List sessions";
     const SERVICE: &'static str = "sessions";
+    const METHOD: Method = Method::Find;
     type Answer = Page;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -66,6 +70,7 @@ impl Arguments for GetSession {
     const NAME: &'static str = "get_session";
     const TITLE: &'static str = "Get a session";
     const SERVICE: &'static str = "sessions";
+    const METHOD: Method = Method::Get;
     type Answer = Record;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -79,8 +84,8 @@ impl Arguments for GetSession {
 pub(super) struct ListTasks {
     /// Only those of this session: its whole id.
     session_id: Option<String>,
-    /// Only those with this status: created, running, stopping, awaiting_permission, completed, failed
-    /// or stopped.
+    /// Only those with this status: `created`, `running`, `stopping`, `awaiting_permission`, `completed`,
+    /// `failed` or `stopped`.
     status: Option<String>,
     /// How many, at most 1000; 50 if nothing is said.
     limit: Option<u64>,
@@ -100,6 +105,7 @@ impl Arguments for ListTasks {
     const NAME: &'static str = "list_tasks";
     const TITLE: &'static str = "List tasks";
     const SERVICE: &'static str = "tasks";
+    const METHOD: Method = Method::Find;
     type Answer = Page;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -126,6 +132,7 @@ impl Arguments for GetTask {
     const NAME: &'static str = "get_task";
     const TITLE: &'static str = "Get a task";
     const SERVICE: &'static str = "tasks";
+    const METHOD: Method = Method::Get;
     type Answer = Record;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -153,6 +160,7 @@ impl Arguments for ListMessages {
     const NAME: &'static str = "list_messages";
     const TITLE: &'static str = "List a session's messages";
     const SERVICE: &'static str = "messages";
+    const METHOD: Method = Method::Find;
     type Answer = Page;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -172,7 +180,7 @@ impl Arguments for ListMessages {
     }
 }
 
-/// Lists boards, which hold sessions.
+/// Lists boards, which hold sessions, the oldest first.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListBoards {
@@ -186,10 +194,12 @@ impl Arguments for ListBoards {
     const NAME: &'static str = "list_boards";
     const TITLE: &'static str = "List boards";
     const SERVICE: &'static str = "boards";
+    const METHOD: Method = Method::Find;
     type Answer = Page;
 
     async fn call(self, asker: Asker) -> Result<Value> {
         let query = query([
+            ("$sort", Some(json!({"created_at": 1}))),
             ("$limit", page(self.limit)),
             ("$skip", self.skip.map(Value::from)),
         ]);
@@ -209,6 +219,7 @@ impl Arguments for GetBoard {
     const NAME: &'static str = "get_board";
     const TITLE: &'static str = "Get a board";
     const SERVICE: &'static str = "boards";
+    const METHOD: Method = Method::Get;
     type Answer = Record;
 
     async fn call(self, asker: Asker) -> Result<Value> {
@@ -217,7 +228,7 @@ impl Arguments for GetBoard {
 }
 
 /// Gives a session's agent a prompt and answers at once with the task in which it runs. Where
-/// something runs already, the prompt waits its turn. Follow the task with read_events or get_task;
+/// something runs already, the prompt waits its turn. Follow the task with `read_events` or `get_task`;
 /// what the agent says is among the session's messages.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -245,6 +256,7 @@ impl Arguments for SendPrompt {
     const NAME: &'static str = "send_prompt";
     const TITLE: &'static str = "Send a prompt";
     const SERVICE: &'static str = "sessions/:id/prompt";
+    const METHOD: Method = Method::Create;
     const EFFECT: Effect = Effect::Acts;
     type Answer = Prompted;
 
