@@ -73,7 +73,7 @@ fn no_dialect_knows_another_or_the_database() {
             ("feathers", &["feathers::ErrorResponse"][..]),
             ("mgx", &[]),
             ("mcp", &[]),
-            ("sse", &[]),
+            ("sse", &["response::sse::"]),
             ("phoenix", &[]),
         ] {
             if other != own && own != "mod" {

@@ -8,10 +8,8 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     Router,
     extract::{Path, Request, State},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::sse::{Event, KeepAlive, Sse},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use futures_util::{Stream, StreamExt, stream};

@@ -47,12 +47,10 @@ struct Endpoint<S> {
     answering: TaskTracker,
 }
 
-/// Routes that serve a handler of one's own at a path, behind the daemon's door: [`serve_with`] takes
+/// Routes that serve a handler of one's own at a path, behind the daemon's door: `serve_with` takes
 /// them. One handler is made for each session, and for each request without one; it may hold a token
 /// of [`App::tasks`], so that the daemon waits for it when it stops. [`caller`](super::caller) says who
 /// sent a request.
-///
-/// [`serve_with`]: crate::serve::serve_with
 pub fn mount<S: ServerHandler>(
     app: &Arc<App>,
     path: &str,
