@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Daemon } from "../support/daemon.mjs";
+import { CONFORMANCE, Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase, sqlite } from "../support/databases.mjs";
 import { http } from "../support/http.mjs";
-import { connect, Events, HEADERS, hello, messages, post, request, session, tool } from "../support/mcp.mjs";
+import { connect, Events, HEADERS, hello, messages, NEWEST, post, request, session, tool } from "../support/mcp.mjs";
 import { register } from "../support/people.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
 
@@ -249,16 +249,40 @@ onEveryDatabase("MCP and its enemies", (database) => {
   });
 });
 
+test("a call that waits for ever holds up no stop, on either kind of session", async () => {
+  const daemon = await Daemon.start(sqlite, { binary: CONFORMANCE, args: ["--drain-secs", "60"] });
+  // It asks the client, who does not answer.
+  const call = request("tools/call", { name: "test_sampling", arguments: { prompt: "?" } });
+  const greeting = hello();
+  greeting.params.capabilities.sampling = {};
+  const opened = await post(daemon.url, greeting, {}, "/fixtures/mcp");
+  const headers = { ...HEADERS, "mcp-session-id": opened.headers["mcp-session-id"] };
+  const waiting = await fetch(`${daemon.url}/fixtures/mcp`, { method: "POST", headers, body: JSON.stringify(call) });
+  assert.equal(waiting.status, 200);
+  const meta = { "io.modelcontextprotocol/protocolVersion": NEWEST, "io.modelcontextprotocol/clientCapabilities": {} };
+  const listen = request("subscriptions/listen", { notifications: { resourceSubscriptions: ["test://watched-resource"] }, _meta: meta });
+  const modern = { ...HEADERS, "mcp-protocol-version": NEWEST, "mcp-method": "subscriptions/listen" };
+  const listening = await fetch(`${daemon.url}/fixtures/mcp`, { method: "POST", headers: modern, body: JSON.stringify(listen) });
+  assert.equal(listening.status, 200);
+  const ended = [waiting, listening].map((response) => response.text().catch(() => ""));
+  await Promise.all([soon(Promise.all(ended), "streams end"), daemon.stop()]);
+  const [asked, acknowledged] = await Promise.all(ended);
+  assert.match(asked, /sampling\/createMessage/);
+  assert.match(acknowledged, /subscriptions\/acknowledged/);
+});
+
 test("an open daemon serves everybody on this machine, but the older transport to who has a key only", async () => {
   const daemon = await Daemon.start(sqlite);
   try {
     await session(daemon.url);
+    const page = await post(daemon.url, hello(), { origin: "http://localhost:5173" });
+    const allowed = ["access-control-allow-origin", "access-control-expose-headers"].map((name) => page.headers[name]);
+    assert.deepEqual(allowed, ["http://localhost:5173", "mcp-session-id"]);
     for (const headers of [{}, { "x-api-key": WRONG }]) {
       const answer = await http(daemon.url, "/mcp/sse", { headers });
       assert.deepEqual([answer.status, answer.headers["www-authenticate"]], [401, "Bearer"]);
       assert.match(answer.json.error.message, /API key/);
     }
-    // A session of nobody in particular is no key holder's.
     const described = await (await fetch(daemon.url)).json();
     assert.deepEqual(described.protocols.mcp, { http: "/mcp", sse: "/mcp/sse" });
   } finally {

@@ -1,6 +1,9 @@
 //! Streamable HTTP: one path for everything, for clients with sessions and for those without.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -10,22 +13,18 @@ use axum::{
     routing::any,
 };
 use futures_util::StreamExt;
-use http::{Method, request::Parts};
+use http::{HeaderValue, Method, header, request::Parts};
 use rmcp::{
     ServerHandler,
-    transport::{
-        StreamableHttpServerConfig, StreamableHttpService,
-        streamable_http_server::session::{SessionId, SessionManager},
-    },
+    transport::{StreamableHttpServerConfig, StreamableHttpService},
 };
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    manager::Manager,
+    manager::{Manager, OPENING, Opening},
     refusal::{self, Refusal},
     sessions::{self, Found},
-    usage::Usage,
 };
 use crate::{
     App,
@@ -42,7 +41,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 struct Endpoint<S> {
     app: Arc<App>,
     service: StreamableHttpService<S, Manager>,
-    manager: Arc<Manager>,
+    manager: Manager,
     /// What was posted and is not answered yet.
     answering: TaskTracker,
 }
@@ -63,8 +62,8 @@ pub fn mount<S: ServerHandler>(
         .disable_allowed_origins()
         .with_max_request_body_bytes(app.config.max_message as usize)
         .with_cancellation_token(over.clone());
-    let manager = Arc::new(Manager::new());
-    let service = StreamableHttpService::new(move || Ok(make()), Arc::clone(&manager), config);
+    let manager = Manager::new(app);
+    let service = StreamableHttpService::new(move || Ok(make()), Arc::new(manager.clone()), config);
     let endpoint = Arc::new(Endpoint {
         app: Arc::clone(app),
         service,
@@ -110,22 +109,30 @@ impl<S: ServerHandler> Endpoint<S> {
         let found = named
             .and_then(|id| id.to_str().ok())
             .map(|id| self.manager.known.find(id, &visitor));
-        let (is_new, usage) = match found {
+        let in_use = match found {
             Some(Found::Foreign) => return Err(sessions::missing().into()),
-            Some(Found::Own(usage)) => (false, Some(usage)),
+            Some(Found::Own(usage)) => Some(usage.begin()),
             // The library says what is wrong with a session that is not there.
-            Some(Found::None) => (false, None),
-            None => (true, None),
+            Some(Found::None) | None => None,
         };
-        let in_use = usage.map(|usage| usage.begin());
         parts.extensions.insert(visitor.clone());
+        let opening = Arc::new(Opening {
+            visitor: visitor.clone(),
+            refused: OnceLock::new(),
+        });
         let request = Request::from_parts(parts, Body::from(body));
-        let response = self.service.handle(request).await.map(Body::new);
-        let opened = response.headers().get(SESSION).filter(|_| is_new);
-        if let Some(id) = opened.and_then(|id| id.to_str().ok()) {
-            self.open(id, &visitor).await?;
+        let serving = self.service.handle(request);
+        let response = OPENING.scope(Arc::clone(&opening), serving).await;
+        if let Some(refused) = opening.refused.get() {
+            return Err(refused.clone().into());
         }
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.map(Body::new).into_parts();
+        if parts.headers.contains_key(SESSION) {
+            // Or pages of other origins could not read it.
+            let exposed = HeaderValue::from_static(SESSION);
+            let headers = &mut parts.headers;
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
         let body = body
             .into_data_stream()
             .take_until(visitor.left(Arc::clone(&self.app)))
@@ -133,26 +140,5 @@ impl<S: ServerHandler> Endpoint<S> {
                 let _held = (&in_use, &answering);
             });
         Ok(Response::from_parts(parts, Body::from_stream(body)))
-    }
-
-    /// Notes a session, which ends with its visitor's login, or when nobody uses it.
-    async fn open(&self, id: &str, visitor: &Visitor) -> Result<()> {
-        let (session, usage): (SessionId, _) = (id.into(), Usage::new());
-        let manager = Arc::clone(&self.manager);
-        if let Err(refused) = manager.known.open(id, visitor, Arc::clone(&usage)) {
-            drop(manager.close_session(&session).await);
-            return Err(refused);
-        }
-        let left = visitor.clone().left(Arc::clone(&self.app));
-        let stopping = self.app.stopping.clone();
-        self.app.tasks.spawn(async move {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = usage.over() => {}
-                () = left => {}
-            }
-            drop(manager.close_session(&session).await);
-        });
-        Ok(())
     }
 }
