@@ -194,6 +194,38 @@ onEveryDatabase("MCP", (database) => {
         assert.deepEqual([closed.code, closed.data.reason], [409, "task_closed"]);
       });
 
+      test("S0-30, S0-31: an agent's key opens what concerns the agent, and streams by what it works on", async () => {
+        const { agent, api_key } = await create("/agents/register", { name: "Writer" });
+        const other = await create("/agents/register", { name: "Other" });
+        const { session_id } = await create("/sessions", {});
+        const { task_id } = await create("/tasks", { session_id, provider_agent_id: agent.id });
+        const foreign = await create("/sessions", {});
+        const [its, others] = [await connect(open.url, revision, api_key), await connect(open.url, revision, other.api_key)];
+        const own = READS.filter((name) => !/board/.test(name));
+        assert.deepEqual(names(await its.listTools()), [...own, "task_emit_chunk"].sort());
+        const { answer: sessions } = await tool(its, "list_sessions");
+        assert.deepEqual(sessions.data.map((it) => it.session_id), [session_id]);
+        assert.equal((await tool(its, "get_session", { session_id: foreign.session_id })).error.code, 404);
+        for (const name of ["list_boards", "send_prompt"]) {
+          const args = name === "send_prompt" ? { session_id, prompt: "?" } : {};
+          assert.equal((await tool(its, name, args)).error.code, 403);
+        }
+        const { answer: before } = await tool(its, "read_events", { since: "now" });
+        const chunk = { task_id, content: "Once upon a time", kind: "chat" };
+        const { answer } = await tool(its, "task_emit_chunk", chunk);
+        assert.deepEqual([answer.task_id, answer.seq, answer.kind], [task_id, 1, "chat"]);
+        const stored = await (await fetch(`${open.url}/tasks/${task_id}/chunks`)).json();
+        assert.deepEqual(stored.data.map(({ content }) => content), [chunk.content]);
+        // An agent is told what is addressed to it, and this was not.
+        assert.deepEqual((await tool(its, "read_events", { since: before.next })).answer.events, []);
+        // To another agent there is no such task, session or event.
+        const { error } = await tool(others, "task_emit_chunk", chunk);
+        assert.ok([403, 404].includes(error.code), JSON.stringify(error));
+        assert.equal((await tool(others, "get_task", { task_id })).error.code, 404);
+        assert.equal((await tool(others, "list_sessions")).answer.total, 0);
+        assert.deepEqual((await tool(others, "read_events", { since: before.next })).answer.events, []);
+      });
+
       test("what is wrong is said, as a result that a model can read", async () => {
         const client = await local();
         const wrong = async (name, args) => (await tool(client, name, args)).error;
