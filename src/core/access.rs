@@ -155,6 +155,9 @@ impl Access {
         if sees_all(identity) {
             return true;
         }
+        if identity.agent_id().is_some() {
+            return false;
+        }
         let known = self.read();
         let is_member = |board: &String| {
             let members = known.members.get(board);

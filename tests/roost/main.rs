@@ -39,6 +39,7 @@ mod runner;
 mod secrets;
 mod security;
 mod slow_readers;
+mod stream_rights;
 mod support;
 mod task_streams;
 mod upgrades;

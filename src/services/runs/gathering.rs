@@ -129,7 +129,12 @@ impl Writer {
             if self.is_full {
                 return;
             }
-            self.store(Piece::new(piece.to_owned(), is_chat)).await;
+            self.store(Piece::new(
+                self.store.clock().ordered_id(),
+                piece.to_owned(),
+                is_chat,
+            ))
+            .await;
         }
     }
 

@@ -1,12 +1,16 @@
 //! What a stream says.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
+use uuid::Uuid;
 
 use super::object;
 use crate::{
@@ -29,8 +33,10 @@ const KINDS: [&str; 2] = ["chat", "artifact"];
 pub struct Chunk {
     /// Its place in the stream, from 1.
     pub seq: u64,
-    /// `{seq, content, kind, timestamp, metadata}`, as every dialect sends it.
-    pub data: Arc<RawValue>,
+    /// What was published, or stored.
+    source: Arc<RawValue>,
+    /// What every dialect sends, once somebody asks for it.
+    data: OnceLock<Arc<RawValue>>,
 }
 
 /// What a listener is given.
@@ -65,7 +71,9 @@ impl Said {
                 } else {
                     "failed"
                 };
-                let error = field("error").cloned().unwrap_or_else(|| json!(usual));
+                let report = || field("report").filter(|report| report.is_string());
+                let error = field("error").or_else(report).cloned();
+                let error = error.unwrap_or_else(|| json!(usual));
                 Some(Self::Error(object("error", &error)?))
             }
         }
@@ -83,7 +91,7 @@ impl Said {
     /// What comes with it.
     pub fn data(&self) -> &Arc<RawValue> {
         match self {
-            Self::Chunk(chunk) => &chunk.data,
+            Self::Chunk(chunk) => chunk.data(),
             Self::Done(data) | Self::Error(data) => data,
         }
     }
@@ -114,7 +122,6 @@ pub(super) struct Told<'a> {
 /// What is read of a chunk's event.
 #[derive(Deserialize)]
 struct Heard<'a> {
-    seq: u64,
     #[serde(borrow)]
     content: Cow<'a, str>,
     #[serde(borrow)]
@@ -138,22 +145,48 @@ impl Chunk {
         Self::of(&wire).ok_or_else(|| Error::general("A chunk cannot be written"))
     }
 
-    /// Reads a chunk's event.
-    pub(super) fn published(data: &RawValue) -> Option<Self> {
-        let heard: Heard<'_> = serde_json::from_str(data.get()).ok()?;
-        Self::of(&Wire {
-            seq: heard.seq,
-            content: &heard.content,
-            kind: &heard.kind,
-            timestamp: &heard.timestamp,
-            metadata: &heard.metadata,
+    /// Reads a chunk's event; of what it says, only its number.
+    pub(super) fn published(data: &Arc<RawValue>) -> Option<Self> {
+        // No id has a quotation mark in it.
+        let (_, rest) = data.get().split_once(r#","seq":"#)?;
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        Some(Self {
+            seq: rest[..end].parse().ok()?,
+            source: Arc::clone(data),
+            data: OnceLock::new(),
         })
     }
 
+    /// `{seq, content, kind, timestamp, metadata}`, as every dialect sends it.
+    pub fn data(&self) -> &Arc<RawValue> {
+        self.data.get_or_init(|| {
+            let written = serde_json::from_str(self.source.get()).ok();
+            let written = written.and_then(|heard: Heard<'_>| {
+                let wire = Wire {
+                    seq: self.seq,
+                    content: &heard.content,
+                    kind: &heard.kind,
+                    timestamp: &heard.timestamp,
+                    metadata: &heard.metadata,
+                };
+                to_raw_value(&wire).ok()
+            });
+            // The daemon wrote it itself.
+            written.map_or_else(|| Arc::clone(&self.source), Arc::from)
+        })
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn weight(&self) -> usize {
+        self.source.get().len()
+    }
+
     fn of(wire: &Wire<'_>) -> Option<Self> {
+        let data: Arc<RawValue> = to_raw_value(wire).ok()?.into();
         Some(Self {
             seq: wire.seq,
-            data: to_raw_value(wire).ok()?.into(),
+            source: Arc::clone(&data),
+            data: OnceLock::from(data),
         })
     }
 }
@@ -161,6 +194,8 @@ impl Chunk {
 /// A chunk that somebody wants to emit.
 #[derive(Clone, Debug)]
 pub struct Piece {
+    /// What tells it from others, where it may be emitted again because nobody knows whether it was.
+    pub(super) id: Option<Uuid>,
     pub(super) content: String,
     pub(super) kind: &'static str,
     pub(super) metadata: Value,
@@ -168,8 +203,9 @@ pub struct Piece {
 
 impl Piece {
     /// What the conversation, or the work, has more of; without metadata.
-    pub fn new(content: String, is_chat: bool) -> Self {
+    pub fn new(id: Uuid, content: String, is_chat: bool) -> Self {
         Self {
+            id: Some(id),
             content,
             kind: KINDS[usize::from(!is_chat)],
             metadata: json!({}),
@@ -210,6 +246,7 @@ impl Piece {
             return Err(invalid(text, "metadata", "invalid_payload"));
         }
         Ok(Self {
+            id: None,
             content: content.to_owned(),
             kind,
             metadata,
@@ -268,11 +305,12 @@ mod tests {
             timestamp: "2026-11-21T00:00:00.000Z",
             metadata: &metadata,
         };
-        let published = Chunk::published(&to_raw_value(&told).unwrap()).unwrap();
+        let published = Chunk::published(&to_raw_value(&told).unwrap().into()).unwrap();
         let row = json!({"seq": 3, "content": "line\nü", "kind": "chat", "at": told.timestamp, "metadata": metadata});
         let stored = Chunk::stored(row.as_object().unwrap()).unwrap();
-        assert_eq!(published.data.get(), stored.data.get());
-        let keys: Record = serde_json::from_str(stored.data.get()).unwrap();
+        assert_eq!(published.seq, stored.seq);
+        assert_eq!(published.data().get(), stored.data().get());
+        let keys: Record = serde_json::from_str(stored.data().get()).unwrap();
         let expected = ["seq", "content", "kind", "timestamp", "metadata"];
         assert!(keys.keys().eq(expected.iter()));
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    CHUNK, PAGE, SOURCE, Streams,
+    CHUNK, SOURCE, Streams,
     chunk::{Piece, Told},
     refused,
+    stored::PAGE,
 };
 use crate::{
     core::{
@@ -15,30 +16,29 @@ use crate::{
         call::{Answer, Call, Method},
         event::Draft,
         identity::Identity,
+        scope::Audience,
     },
     error::{Error, Kind, Result},
     services::{
         registry::Service,
+        rules::Scope,
         tasks::{is_over, scope},
         values::text,
         visibility,
     },
-    store::{Store, lane::Work, transaction::Spelled},
+    store::{Store, lane::Work},
 };
-
-/// The select of a task's last chunk, spelled once.
-pub(super) static LAST: Spelled = Spelled::new();
 
 /// Seconds after which it may be tried again where a task is full; it will not help.
 const LATER: u64 = 60;
 
 impl Streams {
-    /// Refuses more of a task's chunks than its rate.
+    /// Refuses more of a task's chunks than its rate; the daemon's own are gathered.
     ///
     /// # Errors
     /// `TooManyRequests`; `data.reason` is `rate_limited`.
-    fn count(&self, task: &str) -> Result<()> {
-        let Some(rate) = &self.rate else {
+    fn count(&self, task: &str, by: &Identity) -> Result<()> {
+        let Some(rate) = self.rate.as_ref().filter(|_| *by != Identity::System) else {
             return Ok(());
         };
         let counted = rate.count(&task.to_owned(), "Too many chunks; wait a little");
@@ -56,7 +56,7 @@ impl Streams {
     /// `NotFound`, `Forbidden` where it is not the task's provider, `Conflict` where the task is over,
     /// `TooManyRequests` where it has had enough; `data.reason` says which.
     pub async fn emit(&self, task: &str, piece: &Piece, work: &mut Work<'_>) -> Result<Value> {
-        let record = self.read(task, work.tx).await?;
+        let record = self.brief(task, work.tx).await?;
         let provider = text(&record, "provider_agent_id");
         let may = match &work.by {
             Identity::Owner | Identity::System => true,
@@ -71,8 +71,13 @@ impl Streams {
             return Err(Error::conflict("The task is over").with_data(reason));
         }
         let task = text(&record, "task_id").unwrap_or_default().to_owned();
-        let (last, total) = self.last(&task, work.tx).await?;
-        let (seq, total) = (last + 1, total + piece.content.len() as u64);
+        let last = self.last(&task, work.tx).await?;
+        let answer = |seq: u64, at: &str| json!({"task_id": task, "seq": seq, "kind": piece.kind, "timestamp": at});
+        if piece.id.is_some_and(|id| id.to_string() == last.id) {
+            return Ok(answer(last.seq, &last.at));
+        }
+        self.count(&task, &work.by)?;
+        let (seq, total) = (last.seq + 1, last.total + piece.content.len() as u64);
         if seq > self.limits.chunks || total > self.limits.bytes {
             let reason = json!({"reason": "overloaded", "retryAfter": LATER});
             let text = "The task has streamed as much as it may";
@@ -84,12 +89,7 @@ impl Streams {
                 .await?;
         }
         self.store(&record, piece, (seq, total), work).await?;
-        Ok(json!({
-            "task_id": task,
-            "seq": seq,
-            "kind": piece.kind,
-            "timestamp": work.now.to_string(),
-        }))
+        Ok(answer(seq, &work.now.to_string()))
     }
 
     async fn store(
@@ -105,7 +105,7 @@ impl Streams {
             "task_id": field("task_id"),
             "seq": seq,
             "total": total,
-            "id": work.clock.ordered_id(),
+            "id": piece.id.unwrap_or_else(|| work.clock.ordered_id()),
             "kind": piece.kind,
             "content": piece.content,
             "at": timestamp,
@@ -125,14 +125,33 @@ impl Streams {
         };
         let unwritable = |error| Error::general("A chunk cannot be written").caused_by(error);
         let data = to_raw_value(&told).map_err(unwritable)?;
-        let scopes = vec![Some(scope(task))];
-        let scopes = visibility::follow_boards(work.tx, std::slice::from_ref(task), scopes).await?;
+        let scopes = self.scopes(task, work).await?;
         for scope in scopes.into_iter().flatten() {
             let mut draft = Draft::new(SOURCE, CHUNK, scope.audience, data.clone().into());
             draft.topics = scope.topics;
             work.publish(draft);
         }
         Ok(())
+    }
+}
+
+impl Streams {
+    /// Who hears of a task's chunks, beside those who watch it: who has part in the task, and the user
+    /// whose agent its client is; where no agents have part, who sees its session.
+    async fn scopes(&self, task: &Record, work: &mut Work<'_>) -> Result<Vec<Option<Scope>>> {
+        let mut scope = scope(task);
+        let parties = ["provider_agent_id", "client_agent_id"];
+        let parties = parties.into_iter().filter_map(|name| text(task, name));
+        let mut ids: Vec<_> = parties.map(str::to_owned).collect();
+        if ids.is_empty() {
+            let tasks = std::slice::from_ref(task);
+            return visibility::follow_boards(work.tx, tasks, vec![Some(scope)]).await;
+        }
+        if let Some(client) = text(task, "client_agent_id") {
+            ids.extend(self.owner_of(client, work.tx).await?);
+        }
+        scope.audience = Audience::Identities(ids);
+        Ok(vec![Some(scope)])
     }
 }
 
@@ -152,7 +171,6 @@ impl Service for Chunks {
                 return self.find(call, task, &by, store).await.map(Answer::from);
             }
             let piece = Piece::read(&call.data)?;
-            self.0.count(task)?;
             let (streams, task) = (Arc::clone(&self.0), task.to_owned());
             let unit = async move |work: &mut Work<'_>| {
                 work.by = by;
@@ -178,9 +196,9 @@ impl Chunks {
         let db = &mut store.reader();
         let record = self.0.may_watch(task, by, db).await?;
         let id = text(&record, "task_id").unwrap_or_default();
-        let seq = self.0.last(id, db).await?.0;
+        let seq = self.0.last(id, db).await?.seq;
         let chunks = self.0.page(id, after, limit, db).await?;
-        let data: Vec<_> = chunks.iter().map(|chunk| &*chunk.data).collect();
+        let data: Vec<_> = chunks.iter().map(|chunk| chunk.data()).collect();
         let unwritable =
             |error| Error::new(Kind::GeneralError, "Chunks cannot be written").caused_by(error);
         let data = serde_json::to_value(data).map_err(unwritable)?;

@@ -5,11 +5,13 @@
 //!
 //! - `chunk`: what is said, and how it is checked
 //! - `emitting`: one way in, whatever door it comes through
+//! - `stored`: what the database has of it
 //! - `viewer`: one listener's place
 //! - `watched`: what listeners of one task share
 
 mod chunk;
 mod emitting;
+mod stored;
 mod viewer;
 mod watched;
 
@@ -21,7 +23,6 @@ use std::{
 
 use entities::{agents, task_chunks};
 use governor::Quota;
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query as Sql};
 use serde_json::{Value, json, value::to_raw_value};
 
 pub use self::{
@@ -39,7 +40,7 @@ use crate::{
         identity::Identity,
     },
     error::{Error, Kind, Result},
-    store::{Store, columns::Column, query::Query, table::Table, transaction::Reader},
+    store::{Store, table::Table, transaction::Reader},
 };
 
 /// The service under whose name chunks are published.
@@ -47,9 +48,6 @@ pub const SOURCE: &str = "tasks";
 
 /// The name of a chunk's event.
 pub const CHUNK: &str = "stream:chunk";
-
-/// Chunks that are read from the database at a time.
-const PAGE: u64 = 64;
 
 /// How much a task may stream.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +79,8 @@ pub struct Streams {
     rate: Option<Limiter<String>>,
     /// What somebody watches, by task.
     watched: Mutex<HashMap<String, Arc<Watched>>>,
+    /// Whose agents are, as far as was asked.
+    owners: Mutex<HashMap<String, Option<String>>>,
 }
 
 impl Streams {
@@ -97,6 +97,7 @@ impl Streams {
             limits,
             rate: NonZeroU32::new(limits.rate).map(|rate| Limiter::new(quota(rate))),
             watched: Mutex::default(),
+            owners: Mutex::default(),
         })
     }
 
@@ -121,74 +122,20 @@ impl Streams {
         let place = Place::take(self, &task);
         // The task is read again behind the place: nothing that ends it now is missed.
         let end = self.look(&place, &task, store).await?;
-        let head = self.last(&task, &mut store.reader()).await?.0;
+        let head = self.last(&task, &mut store.reader()).await?.seq;
         place.watched.reach(head);
-        Ok(Viewer::new(
-            store.clone(),
-            place,
-            (Ord::min(after, head), head),
-            end.as_ref(),
-        ))
-    }
-
-    /// Chunks after a place, from the database, and where the stream stands.
-    async fn page(
-        &self,
-        task: &str,
-        after: u64,
-        limit: u64,
-        db: &mut dyn Reader,
-    ) -> Result<Vec<Arc<Chunk>>> {
-        let seq = || Expr::col(Alias::new("seq"));
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let mut select = Sql::select();
-        let columns = self.chunks.columns();
-        select
-            .columns(columns.iter().map(Column::iden))
-            .from(task_chunks::Entity)
-            .and_where(Expr::col(task_chunks::Column::TaskId).eq(task))
-            .and_where(seq().gt(after))
-            .order_by(Alias::new("seq"), Order::Asc)
-            .limit(limit);
-        let rows = db.select(&select, columns).await?;
-        rows.iter()
-            .map(|row| Chunk::stored(row).map(Arc::new))
-            .collect()
-    }
-
-    /// The number of a task's last chunk, and how many bytes there are; zeros if there is none.
-    async fn last(&self, task: &str, db: &mut dyn Reader) -> Result<(u64, u64)> {
-        let columns: Vec<_> = self
-            .chunks
-            .columns()
-            .iter()
-            .filter(|column| ["seq", "total"].contains(&column.name))
-            .cloned()
-            .collect();
-        let spell = || {
-            let mut select = Sql::select();
-            select
-                .columns(columns.iter().map(Column::iden))
-                .from(task_chunks::Entity)
-                .and_where(Expr::col(task_chunks::Column::TaskId).eq(""))
-                .order_by(task_chunks::Column::Seq, Order::Desc)
-                .limit(1);
-            select
+        let start = viewer::Start {
+            by: by.clone(),
+            cursor: after.min(head),
+            seq: head,
         };
-        // The limit is a value, too.
-        let values = [task.into(), 1_u64.into()];
-        let rows = db.ask(&emitting::LAST, spell, values, &columns).await?;
-        let number = |name: &str| rows.first().and_then(|row| row.get(name)?.as_u64());
-        Ok((
-            number("seq").unwrap_or_default(),
-            number("total").unwrap_or_default(),
-        ))
+        Ok(Viewer::new(store.clone(), place, start, end.as_ref()))
     }
 
     /// The task, if somebody may watch it: its provider, its client, the user whose agent its client is,
     /// and, where no agents have part in it, every user who sees its session.
     async fn may_watch(&self, task: &str, by: &Identity, db: &mut dyn Reader) -> Result<Record> {
-        let record = self.read(task, db).await?;
+        let record = self.brief(task, db).await?;
         let field = |name| text(&record, name);
         let (provider, client) = (field("provider_agent_id"), field("client_agent_id"));
         let may = match by {
@@ -197,7 +144,7 @@ impl Streams {
             Identity::Agent(agent) => [provider, client].contains(&Some(&agent.id)),
             _ if provider.is_none() && client.is_none() => self.sees(task, by, db).await?,
             _ => match client.zip(by.user_id()) {
-                Some((client, user)) => self.owns(user, client, db).await?,
+                Some((client, user)) => self.owner_of(client, db).await?.as_deref() == Some(user),
                 None => false,
             },
         };
@@ -210,27 +157,6 @@ impl Streams {
             Err(error) if error.kind() == Kind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether an agent is a user's.
-    async fn owns(&self, user: &str, agent: &str, db: &mut dyn Reader) -> Result<bool> {
-        let is_theirs = Condition::all()
-            .add(Expr::col(agents::Column::Id).eq(agent))
-            .add(Expr::col(agents::Column::UserId).eq(user));
-        let query = Query {
-            condition: is_theirs,
-            ..Query::default()
-        };
-        Ok(!self.agents.find(db, &query, Some(1)).await?.is_empty())
-    }
-
-    /// A task, whoever asks.
-    async fn read(&self, task: &str, db: &mut dyn Reader) -> Result<Record> {
-        let record = self.tasks.read(db, task, &Identity::System).await;
-        record.map_err(|error| match error.kind() {
-            Kind::NotFound | Kind::BadRequest => missing(),
-            _ => error,
-        })
     }
 
     /// How the task that somebody watches ended, if it did; remembered for all who watch it.
@@ -249,6 +175,10 @@ impl Streams {
         Ok(end)
     }
 
+    fn owners(&self) -> MutexGuard<'_, HashMap<String, Option<String>>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Watched>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -257,21 +187,26 @@ impl Streams {
 impl Sink for Streams {
     fn deliver(&self, events: &[Arc<Event>]) {
         let mut watched = None;
-        for event in events.iter().filter(|event| event.source == SOURCE) {
+        let ours = |event: &&Arc<Event>| event.source == SOURCE || changes_rights(event);
+        for event in events.iter().filter(ours) {
             let watched = watched.get_or_insert_with(|| self.lock());
             if watched.is_empty() {
                 return;
             }
+            if changes_rights(event) {
+                watched.values().for_each(|watched| watched.doubt());
+            }
             let Some(watched) = event.topic("task").and_then(|task| watched.get(task)) else {
                 continue;
             };
-            match event.views.first().filter(|_| event.name == CHUNK) {
-                Some(view) => match Chunk::published(&view.data) {
+            match (&*event.name, event.views.first()) {
+                (CHUNK, Some(view)) => match Chunk::published(&view.data) {
                     Some(chunk) => watched.push(Arc::new(chunk)),
                     // It is read from the table instead.
                     None => watched.stir(),
                 },
-                None => watched.stir(),
+                ("patched" | "updated" | "removed", _) => watched.stir(),
+                _ => {}
             }
         }
     }
@@ -279,9 +214,9 @@ impl Sink for Streams {
     fn whisper(&self, _delta: &Delta) {}
 }
 
-/// There is no such task.
-fn missing() -> Error {
-    Error::not_found("There is no such task").with_data(json!({"reason": "not_found"}))
+/// Whether somebody may see less than before.
+fn changes_rights(event: &Event) -> bool {
+    !event.access.is_empty() || matches!(&*event.source, "boards" | "board-members")
 }
 
 /// The task is not the caller's.

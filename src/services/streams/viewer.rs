@@ -3,15 +3,23 @@
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
 use super::{
-    PAGE, Streams,
+    Streams,
     chunk::{Chunk, Said},
+    stored::PAGE,
     watched::{Next, Watched},
 };
-use crate::{error::Result, store::Store};
+use crate::{
+    core::identity::Identity,
+    error::{Kind, Result},
+    store::Store,
+};
 
 /// Reads a task's stream at its own pace: each chunk once, in order, then the end.
 pub struct Viewer {
     store: Store,
+    by: Identity,
+    /// How often rights had changed when they were looked at.
+    doubts: u64,
     place: Place,
     cursor: u64,
     /// Chunks at hand.
@@ -28,6 +36,7 @@ pub(super) struct Place {
     streams: Arc<Streams>,
     task: String,
     pub(super) watched: Arc<Watched>,
+    doubts: u64,
 }
 
 impl Place {
@@ -39,6 +48,7 @@ impl Place {
         Self {
             streams: Arc::clone(streams),
             task: task.to_owned(),
+            doubts: watched.doubts(),
             watched,
         }
     }
@@ -53,13 +63,17 @@ impl Drop for Place {
     }
 }
 
+/// Who watches, and from where.
+pub(super) struct Start {
+    pub(super) by: Identity,
+    pub(super) cursor: u64,
+    /// The newest chunk.
+    pub(super) seq: u64,
+}
+
 impl Viewer {
-    pub(super) const fn new(
-        store: Store,
-        place: Place,
-        (cursor, seq): (u64, u64),
-        end: Option<&Said>,
-    ) -> Self {
+    pub(super) fn new(store: Store, place: Place, start: Start, end: Option<&Said>) -> Self {
+        let Start { by, cursor, seq } = start;
         let status = match end {
             None | Some(Said::Chunk(_)) => "open",
             Some(Said::Done(_)) => "done",
@@ -67,6 +81,9 @@ impl Viewer {
         };
         Self {
             store,
+            by,
+            // Rights may have changed since they were looked at.
+            doubts: place.doubts,
             place,
             cursor,
             page: VecDeque::new(),
@@ -86,9 +103,13 @@ impl Viewer {
     /// Cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
-    /// If the database cannot be read; it can be asked again.
+    /// `Forbidden` once the listener may not watch any more; or if the database cannot be read: then it
+    /// can be asked again.
     pub async fn next(&mut self) -> Result<Option<Said>> {
         loop {
+            if self.doubts != self.place.watched.doubts() {
+                self.check().await?;
+            }
             if let Some(chunk) = self.page.pop_front() {
                 self.cursor = chunk.seq;
                 return Ok(Some(Said::Chunk(chunk)));
@@ -99,13 +120,18 @@ impl Viewer {
             let watched = Arc::clone(&self.place.watched);
             let mut changed = pin!(watched.changed.notified());
             changed.as_mut().enable();
+            if self.doubts != watched.doubts() {
+                continue;
+            }
             match watched.after(self.cursor) {
                 Next::Chunks(chunks) => self.page = chunks.into(),
-                Next::Stored => self.turn_page().await?,
                 Next::Wait => changed.await,
-                Next::Look => {
-                    let (place, streams) = (&self.place, &self.place.streams);
-                    streams.look(place, &place.task, &self.store).await?;
+                Next::Look => drop(self.look().await?),
+                Next::Stored => {
+                    self.turn_page().await?;
+                    if self.page.is_empty() {
+                        self.miss().await?;
+                    }
                 }
                 Next::End(end) => {
                     self.turn_page().await?;
@@ -116,6 +142,54 @@ impl Viewer {
                 }
             }
         }
+    }
+
+    /// Looks whether the listener may still watch.
+    async fn check(&mut self) -> Result<()> {
+        let Place {
+            streams,
+            task,
+            watched,
+            ..
+        } = &self.place;
+        let doubts = watched.doubts();
+        let db = &mut self.store.reader();
+        match streams.may_watch(task, &self.by, db).await {
+            // That the task is gone is said in its turn.
+            Err(error) if error.kind() != Kind::NotFound => return Err(error),
+            _ => self.doubts = doubts,
+        }
+        Ok(())
+    }
+
+    /// Looks how the task ended, if no other listener did meanwhile.
+    async fn look(&self) -> Result<()> {
+        let Place {
+            streams,
+            task,
+            watched,
+            ..
+        } = &self.place;
+        let _looking = watched.looking.lock().await;
+        if matches!(watched.after(self.cursor), Next::Look) {
+            streams.look(&self.place, task, &self.store).await?;
+        }
+        Ok(())
+    }
+
+    /// Chunks that should be there are not: their task was removed, and another has its id, maybe.
+    async fn miss(&mut self) -> Result<()> {
+        let Place {
+            streams,
+            task,
+            watched,
+            ..
+        } = &self.place;
+        streams.look(&self.place, task, &self.store).await?;
+        let head = streams.last(task, &mut self.store.reader()).await?.seq;
+        watched.fall(head);
+        self.cursor = self.cursor.min(head);
+        Ok(())
     }
 
     async fn turn_page(&mut self) -> Result<()> {

@@ -22,6 +22,8 @@ pub(super) struct Watched {
     state: Mutex<State>,
     /// Told of every change.
     pub(super) changed: Notify,
+    /// One listener looks at a time; the others find what it found.
+    pub(super) looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -35,6 +37,8 @@ struct State {
     head: u64,
     /// How often the task itself changed.
     stirred: u64,
+    /// How often somebody may have lost the right to watch.
+    doubts: u64,
     /// What was found at which of these changes.
     end: Option<(u64, Option<Said>)>,
 }
@@ -77,13 +81,13 @@ impl Watched {
             state.bytes = 0;
         }
         state.head = state.head.max(chunk.seq);
-        state.bytes += chunk.data.get().len();
+        state.bytes += chunk.weight();
         state.recent.push_back(chunk);
         while state.recent.len() > RECENT || state.bytes > RECENT_BYTES {
             let Some(forgotten) = state.recent.pop_front() else {
                 break;
             };
-            state.bytes -= forgotten.data.get().len();
+            state.bytes -= forgotten.weight();
         }
         drop(state);
         self.changed.notify_waiters();
@@ -93,6 +97,25 @@ impl Watched {
     pub(super) fn stir(&self) {
         self.lock().stirred += 1;
         self.changed.notify_waiters();
+    }
+
+    /// Somebody may not be allowed to watch any more.
+    pub(super) fn doubt(&self) {
+        self.lock().doubts += 1;
+        self.changed.notify_waiters();
+    }
+
+    /// How often somebody may have lost the right to watch.
+    pub(super) fn doubts(&self) -> u64 {
+        self.lock().doubts
+    }
+
+    /// The table has chunks up to this one only: those before are gone with their task.
+    pub(super) fn fall(&self, head: u64) {
+        let mut state = self.lock();
+        state.head = head;
+        state.recent.clear();
+        state.bytes = 0;
     }
 
     /// The table has chunks up to this one.
