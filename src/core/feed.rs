@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use futures_util::stream::{Stream, unfold};
 use serde_json::{Value, json};
 
 use super::{
@@ -234,6 +235,14 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// Its items, one after the other; it goes on after a failure.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Item>> + Send {
+        unfold(self, |mut feed| async move {
+            let item = feed.next().await;
+            Some((item, feed))
+        })
     }
 
     /// The next item, if it is at hand.

@@ -1,6 +1,9 @@
 //! Phoenix's own server tests, written anew: real sockets, both versions. What the transcripts show
 //! (joins, leaves, stops, stale refs, limits, idle timeouts) is tested there.
 
+use std::{future::ready, sync::Arc};
+
+use futures_util::StreamExt;
 use http::header;
 use roost::{
     core::{
@@ -10,7 +13,8 @@ use roost::{
         stamp::Since,
     },
     dialects::phoenix::{
-        Attempt, Channel, Connect, Context, Join, Options, Outcome, Payload, Refused, Reply, Socket,
+        Attempt, Channel, Connect, Context, Join, Options, Outcome, Payload, Push, Refused, Reply,
+        Socket,
     },
 };
 use serde_json::{Value, json};
@@ -94,7 +98,7 @@ async fn says_goodbye_when_the_daemon_stops() {
     client
         .ask(json!(["1", "1", "room:a", "phx_join", {}]))
         .await;
-    let app = std::sync::Arc::clone(&daemon.app);
+    let app = Arc::clone(&daemon.app);
     daemon.stop().await;
     assert_eq!(client.end().await, Some(1012));
     assert!(!app.presence.is_present("room:a", "anon"));
@@ -148,7 +152,7 @@ struct Readers;
 
 impl Connect for Readers {
     fn connect<'a>(&'a self, _: &'a Attempt) -> BoxFuture<'a, Result<Box<dyn Socket>, Refused>> {
-        Box::pin(std::future::ready(Ok(Box::new(Reader) as Box<dyn Socket>)))
+        Box::pin(ready(Ok(Box::new(Reader) as Box<dyn Socket>)))
     }
 }
 
@@ -168,7 +172,22 @@ impl Channel for Story {
             let refuse = |error: roost::error::Error| json!({"reason": error.to_string()});
             let since = Since::parse(join.param("since").unwrap_or("0")).map_err(refuse)?;
             let feed = Feed::open(join.app.store.story().clone(), &since, "phoenix").await;
-            join.follow(feed.map_err(refuse)?);
+            let app = Arc::clone(&join.app);
+            join.follow(feed.map_err(refuse)?.into_stream().filter_map(move |item| {
+                ready(match item {
+                    Ok(Item::Event(event)) => {
+                        let data = event.view(&Identity::Owner, app.store.story().hub.access());
+                        data.map(|data| {
+                            Ok(Push {
+                                event: event.name.clone(),
+                                payload: Arc::clone(data).into(),
+                            })
+                        })
+                    }
+                    Ok(Item::Reset(_)) => None,
+                    Err(error) => Some(Err(error)),
+                })
+            }));
             Ok(Payload::empty())
         })
     }
@@ -180,16 +199,7 @@ impl Channel for Story {
         context: &'a mut Context,
     ) -> BoxFuture<'a, Outcome> {
         context.broadcast(event, payload);
-        Box::pin(std::future::ready(Reply::ok(Payload::empty()).into()))
-    }
-
-    fn hear<'a>(&'a mut self, item: &'a Item, context: &'a mut Context) -> BoxFuture<'a, ()> {
-        if let Item::Event(event) = item
-            && let Some(data) = event.view(&Identity::Owner, context.access())
-        {
-            context.push(&event.name, std::sync::Arc::clone(data));
-        }
-        Box::pin(std::future::ready(()))
+        Box::pin(ready(Reply::ok(Payload::empty()).into()))
     }
 }
 

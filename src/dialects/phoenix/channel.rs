@@ -4,16 +4,12 @@
 //! channel with `phx_error` and nothing else. What must happen at its end belongs in `Drop`, which
 //! always runs.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 
 use super::{context::Context, message::Payload};
-use crate::{
-    App,
-    core::{
-        BoxFuture,
-        feed::{Feed, Item},
-    },
-};
+use crate::{App, core::BoxFuture, error::Result};
 
 /// One join of one topic.
 pub trait Channel: Send + 'static {
@@ -36,11 +32,6 @@ pub trait Channel: Send + 'static {
         payload: Payload,
         context: &'a mut Context,
     ) -> BoxFuture<'a, Outcome>;
-
-    /// Hears an item of the feed that it [follows](Join::follow).
-    fn hear<'a>(&'a mut self, _item: &'a Item, _context: &'a mut Context) -> BoxFuture<'a, ()> {
-        Box::pin(std::future::ready(()))
-    }
 
     /// The broadcasts that [`intercepted`](Self::intercepted) is given instead of the client.
     fn intercepts(&self) -> &'static [&'static str] {
@@ -67,14 +58,26 @@ pub struct Join {
     pub topic: Arc<str>,
     /// What the client sent with it.
     pub params: Payload,
-    pub(super) feed: Option<Feed>,
+    pub(super) story: Option<Story>,
+}
+
+/// What a channel tells its client by and by.
+pub(super) type Story = BoxStream<'static, Result<Push>>;
+
+/// An event for the client.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Its name.
+    pub event: Cow<'static, str>,
+    /// What comes with it.
+    pub payload: Payload,
 }
 
 impl Join {
-    /// Hears of what happens: [`Channel::hear`] is given each item once the join is answered, at the
-    /// pace at which the client reads.
-    pub fn follow(&mut self, feed: Feed) {
-        self.feed = Some(feed);
+    /// Tells the client a story, once the join is answered and at the pace at which the client reads. A
+    /// story that fails ends the channel, whose client joins again.
+    pub fn follow(&mut self, story: impl Stream<Item = Result<Push>> + Send + 'static) {
+        self.story = Some(story.boxed());
     }
 
     /// A parameter that is a string.

@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::extract::ws::Message;
 use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     admission::Admitted,
@@ -15,13 +16,16 @@ use super::{
     inbox::{Inbox, Put, Room, Sender, Task},
     joining::{Joining, Replaced},
     message::{Incoming, Name, Ref},
-    outbox::{Outbox, Sending},
+    outbox::{DISCONNECTED, Outbox, Sending},
     over::Over,
     replies,
     serializer::Malformed,
     socket::{Options, Socket},
 };
-use crate::dialects::ws::{Close, Dialect, Inbound, Step};
+use crate::{
+    core::BoxFuture,
+    dialects::ws::{Close, Dialect, Inbound, Step},
+};
 
 /// Joined topics are kept: longer ones match nothing.
 const MAX_TOPIC: usize = 64 * 1024;
@@ -38,6 +42,8 @@ pub(super) struct Connection {
     channels: HashMap<Arc<str>, Entry>,
     room: Room,
     _named: Option<Named>,
+    /// Ends the wait for whoever is there to leave.
+    _watched: Option<DropGuard>,
 }
 
 /// A channel that was joined, and may have ended since.
@@ -55,9 +61,11 @@ impl Connection {
             endpoint, options, ..
         } = mount;
         let outbox = Outbox::new(admitted.version);
+        let left = admitted.socket.left();
         Self {
             endpoint: endpoint.clone(),
             _named: admitted.id.map(|id| endpoint.name(id, &outbox)),
+            _watched: left.map(|left| watch(endpoint, left, &outbox)),
             socket: admitted.socket,
             options: *options,
             outbox,
@@ -199,6 +207,18 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.outbox.close();
     }
+}
+
+/// Ends a connection when whoever is there is to leave; dropping the result ends the watch.
+fn watch(endpoint: &Endpoint, left: BoxFuture<'static, ()>, outbox: &Arc<Outbox>) -> DropGuard {
+    let gone = CancellationToken::new();
+    let (outbox, over) = (Arc::clone(outbox), gone.clone());
+    endpoint.app().tasks.spawn(async move {
+        if over.run_until_cancelled(left).await.is_some() {
+            outbox.end(DISCONNECTED);
+        }
+    });
+    gone.drop_guard()
 }
 
 /// What a channel has to do about a message.

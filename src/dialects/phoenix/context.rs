@@ -1,11 +1,14 @@
 //! What a channel can do: push, broadcast, be present.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
+use futures_util::{Stream, StreamExt};
+
 use super::{
+    channel::{Push, Story},
     endpoint::Endpoint,
     message::{Name, Payload, Ref},
     outbox::Outbox,
@@ -15,7 +18,8 @@ use super::{
 };
 use crate::{
     App,
-    core::{Record, access::Access, feed::Feed, presence::Stay},
+    core::{Record, access::Access, presence::Stay},
+    error::Result,
 };
 
 /// A joined channel's side of its connection and its topic.
@@ -26,7 +30,8 @@ pub struct Context {
     pub(super) name: Name,
     /// What its pushes and replies carry.
     pub(super) join_ref: Ref,
-    pub(super) feed: Option<Feed>,
+    /// Nobody waits for this lock: whoever has the context to themselves looks behind it.
+    pub(super) story: Mutex<Option<Story>>,
     /// Left before the stay ends: a client is not told that it went itself.
     pub(super) membership: Option<Membership>,
     pub(super) stay: Option<Stay>,
@@ -86,9 +91,13 @@ impl Context {
             .broadcast(&self.topic, event, &payload, id);
     }
 
-    /// Hears of what happens from now on, as [`Join::follow`](super::Join::follow) says.
-    pub fn follow(&mut self, feed: Feed) {
-        self.feed = Some(feed);
+    /// Tells the client another story, as [`Join::follow`](super::Join::follow) does.
+    pub fn follow(&mut self, story: impl Stream<Item = Result<Push>> + Send + 'static) {
+        self.story = Mutex::new(Some(story.boxed()));
+    }
+
+    pub(super) fn story(&mut self) -> &mut Option<Story> {
+        self.story.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tracks a key at this topic, or replaces its meta; everybody here is sent a `presence_diff`.
@@ -132,7 +141,7 @@ impl Context {
         ));
     }
 
-    fn note(&self, written: &Result<(), Unwritable>) {
+    fn note(&self, written: &std::result::Result<(), Unwritable>) {
         if written.is_err() {
             tracing::warn!("a channel said what its client's version cannot carry");
             self.broken.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! A join on its way: the channel decides, the client is told, and a channel that was let in is served.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use super::{
-    channel::{Channel, Join},
+    channel::{Channel, Join, Story},
     context::Context,
     crash::{Crashed, caught_later},
     endpoint::Endpoint,
@@ -21,7 +21,6 @@ use super::{
     serving::Serving,
     topics::Member,
 };
-use crate::core::feed::Feed;
 
 /// Time that a channel that was left has to finish what it does, before its topic is joined again.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -70,7 +69,7 @@ impl Replaced {
 /// What became of a join.
 struct Answer {
     payload: Result<Payload, Payload>,
-    feed: Option<Feed>,
+    story: Option<Story>,
     intercepts: &'static [&'static str],
 }
 
@@ -91,7 +90,7 @@ impl Joining {
     async fn answer(&mut self) -> Answer {
         let refused = |why| Answer {
             payload: Err(replies::reason(why)),
-            feed: None,
+            story: None,
             intercepts: &[],
         };
         let Some(params) = self.body.take().read() else {
@@ -101,7 +100,7 @@ impl Joining {
             app: Arc::clone(self.endpoint.app()),
             topic: Arc::clone(&self.topic),
             params,
-            feed: None,
+            story: None,
         };
         let decided = caught_later(async {
             let payload = self.channel.join(&mut join).await;
@@ -110,7 +109,7 @@ impl Joining {
         match decided.await {
             Ok((payload, intercepts)) => Answer {
                 payload,
-                feed: join.feed,
+                story: join.story,
                 intercepts,
             },
             Err(Crashed) => refused("join crashed"),
@@ -155,7 +154,7 @@ impl Joining {
             topic: self.topic,
             name: topic,
             join_ref: self.join_ref.or(&self.reference),
-            feed: answer.feed,
+            story: Mutex::new(answer.story),
             membership: Some(membership),
             stay: None,
             broken: AtomicBool::new(false),

@@ -32,7 +32,7 @@ mod socket;
 mod topics;
 mod websocket;
 
-pub use channel::{Channel, Join, Outcome, Reply};
+pub use channel::{Channel, Join, Outcome, Push, Reply};
 pub use context::Context;
 pub use endpoint::Endpoint;
 pub use message::Payload;

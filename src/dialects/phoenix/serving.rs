@@ -6,22 +6,15 @@ use std::{future::pending, sync::atomic::Ordering};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
 use super::{
-    channel::{Channel, Outcome, Reply},
+    channel::{Channel, Outcome, Push, Reply},
     context::Context,
     crash::caught_later,
     inbox::{Inbox, Task},
     message::{Name, Ref},
-    outbox::Outbox,
     over::Over,
     replies,
 };
-use crate::{
-    core::{
-        BoxFuture,
-        feed::{Feed, Item},
-    },
-    error::Error,
-};
+use crate::{core::BoxFuture, error::Result};
 
 /// Replies of one channel under way at a time; then its next message waits.
 const LATER: usize = 64;
@@ -87,12 +80,13 @@ impl Serving {
                 Some((reference, reply)) = later.next() => {
                     context.reply(&reference, reply.status, &reply.payload);
                 }
-                item = heard(&mut context.feed, &context.outbox) => match item {
-                    Ok(item) => self.channel.hear(&item, &mut self.context).await,
-                    Err(error) => {
+                push = told(context) => match push {
+                    Some(Ok(Push { event, payload })) => context.push(&event, payload),
+                    Some(Err(error)) => {
                         tracing::error!(%error, "a channel's story could not be read");
                         return End::Crashed;
                     }
+                    None => *context.story() = None,
                 },
             }
         }
@@ -148,13 +142,13 @@ impl Serving {
     }
 }
 
-/// The feed's next item, once the client has read most of what came before.
-async fn heard(feed: &mut Option<Feed>, outbox: &Outbox) -> Result<Item, Error> {
-    match feed {
-        Some(feed) => {
-            outbox.room().await;
-            feed.next().await
-        }
+/// What the story tells next, once the client has read most of what came before.
+async fn told(context: &mut Context) -> Option<Result<Push>> {
+    if context.story().is_some() {
+        context.room().await;
+    }
+    match context.story() {
+        Some(story) => story.next().await,
         None => pending().await,
     }
 }

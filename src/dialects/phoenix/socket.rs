@@ -25,6 +25,12 @@ pub trait Socket: Send + Sync + 'static {
         None
     }
 
+    /// Done when the connection is to be closed, because a login ended, for example; with a code after
+    /// which clients come back. `None` if that never happens.
+    fn left(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
     /// A channel for a topic, or `None` if there is no such topic. Who may join is decided by
     /// [`Channel::join`].
     fn channel(&self, topic: &str) -> Option<Box<dyn Channel>>;
