@@ -165,7 +165,7 @@ impl App {
         );
         let (tasks, stopping) = (services.tasks.clone(), services.stopping.clone());
         let broken = CancellationToken::new();
-        let presence = Presence::new(Arc::clone(&clock));
+        let presence = services.online.presence.clone();
         let (store, closing) = Store::open(url, synchronous, clock, broken.clone()).await?;
         Ok((
             Arc::new(Self {

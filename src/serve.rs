@@ -111,6 +111,7 @@ pub async fn serve_with(
     if let Some(streams) = &app.services.streams {
         streams.listen(&app.store);
     }
+    app.services.online.listen(&app.store);
     if let Some(runs) = &app.services.runs {
         runs.recover(&app.store).await?;
     }

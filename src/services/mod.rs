@@ -22,6 +22,7 @@ pub mod inbox;
 pub mod limits;
 pub mod links;
 pub mod messages;
+pub mod online;
 pub mod presence;
 pub mod records;
 pub mod refresh;

@@ -10,6 +10,7 @@ use super::{
     door::Door,
     hooks::{Context, Hook, Next},
     limits::Limits,
+    online::Online,
     records::Records,
     runs::Runs,
     streams::Streams,
@@ -150,6 +151,8 @@ pub struct Services {
     pub limits: Limits,
     /// Who views which board: places are boards, keys are users.
     pub viewers: Presence,
+    /// Which agents are connected, and who else is where.
+    pub online: Online,
     /// Prompts that run; none where there are no sessions.
     pub runs: Option<Arc<Runs>>,
     /// What tasks stream; none where there are no tasks.
@@ -171,6 +174,7 @@ impl Services {
             door,
             limits: Limits::default(),
             viewers: Presence::new(Arc::new(SystemClock)),
+            online: Online::new(Arc::new(SystemClock)),
             runs: None,
             streams: None,
             tasks: TaskTracker::new(),
