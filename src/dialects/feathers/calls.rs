@@ -1,32 +1,25 @@
 //! One socket's calls: in arrival order, many under way at a time, each answered.
 
 use std::{
-    collections::VecDeque,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
-use socketioxide::{
-    SendError,
-    extract::AckSender,
-    handler::{FromMessageParts, MessageHandler},
-    socket::Socket as IoSocket,
-};
+use socketioxide::{handler::MessageHandler, socket::Socket as IoSocket};
 use socketioxide_core::Value as Packet;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{
     attachments,
     cursors::Gesture,
+    line::{Answer as Answers, Line, Reply, Waiting},
     login::SocketLogin,
-    peers::Peers,
     request::Request,
     rest::headers,
-    rooms::{Adapter, PAUSE, is_full, when_there_is_room},
+    rooms::{Adapter, PAUSE},
     sockets::Server,
 };
 use crate::{
@@ -39,12 +32,6 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Calls of one socket under way at a time.
-const UNDER_WAY: usize = 128;
-
-/// Calls of one socket that may wait; more are refused.
-const WAITING: usize = 16_384;
-
 /// Reads of one socket under way at a time: their answers may be large.
 const READING: usize = 16;
 
@@ -56,7 +43,7 @@ pub(super) struct Calls {
     /// Where the client is.
     address: Option<IpAddr>,
     /// Made at the first call: most sockets only listen.
-    state: OnceLock<Arc<State>>,
+    line: OnceLock<Arc<Line<State>>>,
 }
 
 struct State {
@@ -65,29 +52,7 @@ struct State {
     address: Option<IpAddr>,
     /// The handshake's.
     headers: Arc<Record>,
-    /// Guards the queue between the reader, which pushes, and the one task that drains it.
-    inbox: Mutex<Inbox>,
-    arrived: Notify,
     reading: Semaphore,
-}
-
-#[derive(Default)]
-struct Inbox {
-    waiting: VecDeque<Waiting>,
-    bytes: usize,
-    draining: bool,
-}
-
-struct Waiting {
-    text: Box<str>,
-    attachments: Vec<Bytes>,
-    reply: Reply,
-}
-
-impl Waiting {
-    fn size(&self) -> usize {
-        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
 }
 
 impl Calls {
@@ -96,140 +61,58 @@ impl Calls {
         Self {
             login,
             address,
-            state: OnceLock::new(),
+            line: OnceLock::new(),
         }
     }
 
-    fn state(&self, socket: &Socket) -> &Arc<State> {
-        self.state.get_or_init(|| {
-            Arc::new(State {
-                server: Arc::clone(&self.login.server),
+    fn line(&self, socket: &Socket) -> &Arc<Line<State>> {
+        self.line.get_or_init(|| {
+            let server = &self.login.server;
+            let state = State {
+                server: Arc::clone(server),
                 login: Arc::clone(&self.login),
                 address: self.address,
                 headers: Arc::new(headers(&socket.req_parts().headers)),
-                inbox: Mutex::default(),
-                arrived: Notify::new(),
                 reading: Semaphore::new(READING),
-            })
+            };
+            Arc::new(Line::new(server, state))
         })
     }
 }
 
 impl MessageHandler<Adapter, ()> for Calls {
     fn call(&self, socket: Socket, packet: Packet, ack_id: Option<i64>) {
-        let state = self.state(&socket);
+        let line = self.line(&socket);
+        let peers = &self.login.server.peers;
         let reply = Reply { socket, ack_id };
-        match packet {
-            Packet::Str(text, _) if Gesture::is(&text) => state.gesture(state, &text, reply),
-            Packet::Str(text, attachments) => state.push(
-                state,
-                Waiting {
-                    text: text.as_str().into(),
-                    attachments: attachments.into_iter().flatten().collect(),
-                    reply,
-                },
-            ),
-            Packet::Bytes(_) => reply.at_once(
-                &Error::bad_request("A call is text, with bytes beside it at most"),
-                &state.server.peers,
-            ),
+        let Packet::Str(text, attachments) = packet else {
+            let refused = Error::bad_request("A call is text, with bytes beside it at most");
+            return reply.at_once(&[refused], peers);
+        };
+        let is_gesture = Gesture::is(&text);
+        if is_gesture && let Err(error) = line.answers.count() {
+            return reply.at_once(&[error], peers);
+        }
+        // A cursor that is on its board already moves here, where frames are read. Whatever takes longer,
+        // or wants an answer, waits among the calls.
+        if is_gesture && reply.ack_id.is_none() && Gesture::is_done(&text, &self.login) {
+            return;
+        }
+        let waiting = Waiting {
+            text: text.as_str().into(),
+            attachments: attachments.into_iter().flatten().collect(),
+            reply,
+        };
+        if let Err(waiting) = line.push(waiting) {
+            let refused = Error::too_many_requests(
+                "Too many calls wait on this connection; wait for answers first",
+            );
+            waiting.reply.at_once(&[refused], peers);
         }
     }
 }
 
-impl State {
-    fn push(&self, this: &Arc<Self>, waiting: Waiting) {
-        let size = waiting.size();
-        let budget = 4 * self.server.app.config.max_message as usize;
-        let mut inbox = self.lock();
-        if inbox.waiting.len() >= WAITING || inbox.bytes + size > budget {
-            drop(inbox);
-            let refused = Error::too_many_requests(
-                "Too many calls wait on this connection; wait for answers first",
-            );
-            return waiting.reply.at_once(&refused, &self.server.peers);
-        }
-        inbox.bytes += size;
-        inbox.waiting.push_back(waiting);
-        if inbox.draining {
-            drop(inbox);
-            self.arrived.notify_one();
-        } else {
-            inbox.draining = true;
-            drop(inbox);
-            let (this, answering) = (Arc::clone(this), self.server.answering.token());
-            self.server.app.tasks.spawn(async move {
-                this.drain().await;
-                drop(answering);
-            });
-        }
-    }
-
-    /// A cursor that is on its board already moves here, where frames are read. Whatever takes longer,
-    /// or wants an answer, waits among the calls.
-    fn gesture(&self, this: &Arc<Self>, text: &str, reply: Reply) {
-        let connection: Arc<dyn Login> = Arc::<SocketLogin>::clone(&self.login);
-        let identity = || self.login.identity();
-        let limits = &self.server.app.services.limits;
-        if let Err(error) = limits.count_message(Some(&connection), self.address, identity) {
-            return reply.at_once(&error, &self.server.peers);
-        }
-        if reply.ack_id.is_some() || !Gesture::is_done(text, &self.login) {
-            let (text, attachments) = (text.into(), Vec::new());
-            self.push(
-                this,
-                Waiting {
-                    text,
-                    attachments,
-                    reply,
-                },
-            );
-        }
-    }
-
-    /// Runs what waits and ends when nothing is left: an idle socket keeps no task.
-    async fn drain(self: Arc<Self>) {
-        let mut running = FuturesUnordered::new();
-        loop {
-            match self.pop(running.is_empty()) {
-                Next::Call(waiting) => {
-                    let turn = Turn::default();
-                    running.push(self.answer(waiting, turn.clone()));
-                    loop {
-                        tokio::select! {
-                            biased;
-                            Some(()) = running.next() => {}
-                            () = turn.passed() => break,
-                        }
-                    }
-                    while running.len() >= UNDER_WAY {
-                        running.next().await;
-                    }
-                }
-                Next::Nothing => tokio::select! {
-                    Some(()) = running.next() => {}
-                    () = self.arrived.notified() => {}
-                },
-                Next::Done => return,
-            }
-        }
-    }
-
-    fn pop(&self, idle: bool) -> Next {
-        let mut inbox = self.lock();
-        match inbox.waiting.pop_front() {
-            Some(waiting) => {
-                inbox.bytes -= waiting.size();
-                Next::Call(waiting)
-            }
-            None if idle => {
-                inbox.draining = false;
-                Next::Done
-            }
-            None => Next::Nothing,
-        }
-    }
-
+impl Answers for State {
     async fn answer(&self, waiting: Waiting, turn: Turn) {
         let Waiting {
             text,
@@ -247,7 +130,20 @@ impl State {
         turn.pass();
         let bytes = outcome.as_ref().map_or(0, Outgoing::size);
         self.server.peers.answered(reply.socket.id, bytes);
-        when_there_is_room(&reply.socket, || reply.send(&outcome)).await;
+        match &outcome {
+            Ok(answer) => reply.in_time(&((), answer)).await,
+            Err(error) => reply.in_time(&[error]).await,
+        }
+    }
+}
+
+impl State {
+    /// Counts a gesture.
+    fn count(&self) -> Result<()> {
+        let connection: Arc<dyn Login> = Arc::<SocketLogin>::clone(&self.login);
+        let identity = || self.login.identity();
+        let limits = &self.server.app.services.limits;
+        limits.count_message(Some(&connection), self.address, identity)
     }
 
     fn caller(&self) -> Caller {
@@ -312,16 +208,6 @@ impl State {
             .map(Outgoing::Text)
             .map_err(unwritable)
     }
-
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-enum Next {
-    Call(Waiting),
-    Nothing,
-    Done,
 }
 
 /// An answer on its way.
@@ -346,34 +232,6 @@ impl Serialize for Outgoing {
         match self {
             Self::Text(text) => text.serialize(serializer),
             Self::Bytes(answer) => attachments::fill(answer, serializer),
-        }
-    }
-}
-
-/// Where a call's answer goes; nowhere without an ack id.
-struct Reply {
-    socket: Socket,
-    ack_id: Option<i64>,
-}
-
-impl Reply {
-    /// Answers now, or ends the connection: a call without an answer would hang for ever.
-    fn at_once(&self, error: &Error, peers: &Peers) {
-        if is_full(&self.send(&Err(error.clone()))) {
-            peers.cut_off(self.socket.id);
-        }
-    }
-
-    /// Tries to answer.
-    fn send(&self, outcome: &Result<Outgoing>) -> Result<(), SendError> {
-        if self.ack_id.is_none() {
-            return Ok(());
-        }
-        let mut nothing = Packet::Str("".into(), None);
-        let Ok(ack) = AckSender::from_message_parts(&self.socket, &mut nothing, &self.ack_id);
-        match outcome {
-            Ok(answer) => ack.send(&((), answer)),
-            Err(error) => ack.send(&[error]),
         }
     }
 }
