@@ -1,5 +1,6 @@
 //! The protocols: each turns frames into calls and events into frames, and knows no other.
 
+mod agrenting;
 mod body;
 mod feathers;
 mod guard;
@@ -9,6 +10,7 @@ mod mgx;
 pub mod phoenix;
 mod query_string;
 mod sse;
+mod task_streams;
 mod timers;
 mod visitor;
 mod ws;
@@ -52,6 +54,7 @@ impl Dialects {
 pub fn build(app: &Arc<App>, more: Router) -> Dialects {
     index::recorder();
     let socket_io = feathers::SocketIo::new(app);
+    let endpoint = phoenix::Endpoint::new(app);
     let router = Router::new()
         .route("/", get(index::describe).fallback(feathers::rest))
         .route("/events", any(events))
@@ -66,6 +69,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .fallback(feathers::rest)
         .with_state(Arc::clone(app))
         .merge(mcp::routes(app))
+        .merge(agrenting::sockets(&endpoint))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

@@ -15,6 +15,17 @@ use crate::{
 /// Where such events come from.
 pub const SOURCE: &str = "inbox";
 
+/// What there is to tell.
+pub const NAMES: [&str; 7] = [
+    "hiring.created",
+    "hiring.completed",
+    "hiring.cancelled",
+    "task.assigned",
+    "task.cancelled",
+    "task.submitted",
+    "message.received",
+];
+
 /// Somebody who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To<'a> {
@@ -24,7 +35,7 @@ pub enum To<'a> {
     User(&'a str),
 }
 
-/// An event that these are told and nobody else; its topics are theirs, then those given.
+/// An event that these are told and nobody else, one of [`NAMES`]; its topics are theirs, then those given.
 ///
 /// # Errors
 /// If the data cannot be written as JSON.
@@ -34,6 +45,7 @@ pub fn draft(
     topics: impl IntoIterator<Item = Topic>,
     data: &Value,
 ) -> Result<Draft> {
+    debug_assert!(NAMES.contains(&name), "{name} is none of the inbox's names");
     let unwritable = |error| Error::general("An event cannot be written").caused_by(error);
     let of = |to: &To<'_>| match *to {
         To::Agent(id) => ("agent", id.to_owned()),

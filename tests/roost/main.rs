@@ -4,6 +4,7 @@
 
 mod agents;
 mod agor;
+mod agrenting_sockets;
 mod architecture;
 mod backup;
 mod boards;

@@ -61,6 +61,11 @@ impl Backlog {
         self.deltas.len()
     }
 
+    /// Bytes of what was noted and not taken when it was looked at last.
+    pub(super) fn bytes(&self) -> usize {
+        self.deltas.iter().sum::<usize>().saturating_add(self.rest)
+    }
+
     /// Notes that nothing waits on a connection that has taken so many bytes.
     pub(super) fn clear(&mut self, taken: usize) {
         self.deltas = VecDeque::new();

@@ -1,7 +1,7 @@
 //! The connections behind the sockets: who they are, and how one that fell behind is ended.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -11,6 +11,7 @@ use std::{
 use socketioxide::socket::Sid;
 
 use super::{
+    super::task_streams::WATCHED,
     backlog::{Backlog, on_the_wire},
     login::SocketLogin,
     rooms::Broadcast,
@@ -42,6 +43,27 @@ struct Known {
     early: HashMap<Sid, Connection>,
 }
 
+impl Known {
+    /// What is known of a socket, which may be on this WebSocket.
+    fn peer(&mut self, sid: Sid, connection: Option<Connection>) -> &mut Peer {
+        let early = &mut self.early;
+        let new = || Peer::new(connection.or_else(|| early.remove(&sid)));
+        self.peers.entry(sid).or_insert_with(new)
+    }
+
+    /// Forgets a socket that is connected to no namespace, but not on which WebSocket it still may be.
+    fn forget(&mut self, sid: Sid) {
+        if let Entry::Occupied(peer) = self.peers.entry(sid)
+            && peer.get().login.is_none()
+            && peer.get().streams == 0
+        {
+            let connection = peer.remove().connection;
+            let open = connection.filter(|connection| !connection.closed());
+            self.early.extend(open.map(|connection| (sid, connection)));
+        }
+    }
+}
+
 struct Peer {
     /// The WebSocket; none while the client polls.
     connection: Option<Connection>,
@@ -55,13 +77,21 @@ struct Peer {
     lacks: Vec<Arc<str>>,
     /// It may lack deltas of whatever began up to this.
     lacks_until: Option<Arc<str>>,
-    login: Arc<SocketLogin>,
-    /// Whether the library did not know it when it was asked last.
+    /// Who is logged in at the root namespace; none while it is not connected there.
+    login: Option<Arc<SocketLogin>>,
+    /// How many tasks' namespaces it is connected to.
+    streams: usize,
+    /// Whether the library did not know it at the root when it was asked last.
     missing: bool,
 }
 
 /// Deltas that may wait for a peer: the rest of its queue is left to what must not be lost.
 const DELTAS: usize = 1_024;
+
+/// Chunks of tasks' streams that may wait for a peer, and about how many bytes of them: the rest of its queue
+/// is left to who cannot wait.
+const CHUNKS: usize = 256;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Growing things that a peer may lack deltas of, each known by its id. Their ids sort by their making: of
 /// more, the oldest are known by the newest among them, and with it whatever is older.
@@ -73,6 +103,30 @@ fn list_bytes(delta: &Delta) -> usize {
 }
 
 impl Peer {
+    fn new(connection: Option<Connection>) -> Self {
+        let mut backlog = Backlog::default();
+        backlog.clear(connection.as_ref().map_or(0, Connection::taken));
+        Self {
+            connection,
+            refused: false,
+            unsent: 0,
+            backlog,
+            lacks: Vec::new(),
+            lacks_until: None,
+            login: None,
+            streams: 0,
+            missing: false,
+        }
+    }
+
+    /// How many deltas and chunks wait for it.
+    fn waiting(&mut self) -> usize {
+        match &self.connection {
+            Some(connection) => self.backlog.look(connection),
+            None => self.backlog.len(),
+        }
+    }
+
     /// Whether it is given a delta.
     fn takes(&mut self, delta: &Delta) -> bool {
         if let Some(place) = self.lacks.iter().position(|of| *of == delta.of) {
@@ -84,11 +138,7 @@ impl Peer {
         if self.lacks_until.as_ref() >= Some(&delta.of) {
             return false;
         }
-        let waiting = match &self.connection {
-            Some(connection) => self.backlog.look(connection),
-            None => self.backlog.len(),
-        };
-        let has_room = waiting < DELTAS;
+        let has_room = self.waiting() < DELTAS;
         if has_room {
             self.backlog.delta(on_the_wire(list_bytes(delta)));
         } else {
@@ -115,26 +165,48 @@ impl Peers {
     pub(super) fn add(&self, login: Arc<SocketLogin>, connection: Option<Connection>) {
         self.count(login.stamps).fetch_add(1, Ordering::Relaxed);
         let mut known = self.lock();
-        let connection = connection.or_else(|| known.early.remove(&login.sid));
-        let mut backlog = Backlog::default();
-        backlog.clear(connection.as_ref().map_or(0, Connection::taken));
-        let peer = Peer {
-            connection,
-            refused: false,
-            unsent: 0,
-            backlog,
-            lacks: Vec::new(),
-            lacks_until: None,
-            login,
-            missing: false,
-        };
-        known.peers.insert(peer.login.sid, peer);
+        let peer = known.peer(login.sid, connection);
+        peer.missing = false;
+        peer.login = Some(login);
+    }
+
+    /// Notes that a socket connects to a task's namespace; whether it may connect to one more.
+    pub(super) fn enter_stream(&self, sid: Sid, connection: Option<Connection>) -> bool {
+        let mut known = self.lock();
+        let peer = known.peer(sid, connection);
+        let may = peer.streams < WATCHED;
+        peer.streams += usize::from(may);
+        may
+    }
+
+    /// Notes that it left one.
+    pub(super) fn leave_stream(&self, sid: Sid) {
+        let mut known = self.lock();
+        if let Some(peer) = known.peers.get_mut(&sid) {
+            peer.streams -= 1;
+            known.forget(sid);
+        }
+    }
+
+    /// Whether a socket has room for another chunk of a stream: more wait until those before were taken.
+    pub(super) fn has_room(&self, sid: Sid) -> bool {
+        self.lock().peers.get_mut(&sid).is_none_or(|peer| {
+            let waiting = peer.waiting();
+            waiting == 0 || waiting < CHUNKS && peer.backlog.bytes() < CHUNK_BYTES
+        })
+    }
+
+    /// Notes a chunk on its way to a socket, in a list of so many bytes.
+    pub(super) fn streamed(&self, sid: Sid, list: usize) {
+        if let Some(peer) = self.lock().peers.get_mut(&sid) {
+            peer.backlog.delta(on_the_wire(list));
+        }
     }
 
     /// A socket's login, as long as it is connected.
     pub(super) fn login(&self, sid: Sid) -> Option<Arc<SocketLogin>> {
         let known = self.lock();
-        known.peers.get(&sid).map(|peer| Arc::clone(&peer.login))
+        known.peers.get(&sid)?.login.clone()
     }
 
     /// The logins whose time is over, or whose user is gone.
@@ -148,8 +220,10 @@ impl Peers {
     /// that closes while it is let in says no goodbye.
     pub(super) fn strays(&self, is_there: impl Fn(Sid) -> bool) -> Vec<Arc<SocketLogin>> {
         let mut known = self.lock();
+        known.early.retain(|_, connection| !connection.closed());
         let mut strays = Vec::new();
-        for (sid, peer) in &mut known.peers {
+        let at_root = known.peers.iter_mut();
+        for (sid, peer) in at_root.filter(|(_, peer)| peer.login.is_some()) {
             let is_missing = !is_there(*sid);
             if is_missing && peer.missing {
                 strays.push(*sid);
@@ -166,7 +240,7 @@ impl Peers {
     /// Every socket's login.
     fn logins(&self) -> Vec<Arc<SocketLogin>> {
         let known = self.lock();
-        let logins = known.peers.values().map(|peer| Arc::clone(&peer.login));
+        let logins = known.peers.values().filter_map(|peer| peer.login.clone());
         logins.collect()
     }
 
@@ -300,12 +374,14 @@ impl Peers {
         }
     }
 
-    /// Forgets a socket that is gone; returns its login.
+    /// Forgets a socket that left the root namespace; returns its login.
     pub(super) fn remove(&self, sid: Sid) -> Option<Arc<SocketLogin>> {
-        let peer = self.lock().peers.remove(&sid)?;
-        self.count(peer.login.stamps)
-            .fetch_sub(1, Ordering::Relaxed);
-        Some(peer.login)
+        let mut known = self.lock();
+        let login = known.peers.get_mut(&sid)?.login.take()?;
+        known.forget(sid);
+        drop(known);
+        self.count(login.stamps).fetch_sub(1, Ordering::Relaxed);
+        Some(login)
     }
 
     const fn count(&self, stamps: bool) -> &AtomicUsize {

@@ -49,15 +49,23 @@ pub(super) struct Wishes {
     pub(super) boards: Vec<String>,
 }
 
+/// The token or key that a handshake shows.
+pub(super) fn shown(
+    token: Option<&serde_json::Value>,
+    api_key: Option<&serde_json::Value>,
+) -> Option<Credential> {
+    let text = |value: Option<&serde_json::Value>| {
+        let text = value?.as_str()?.to_owned();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let token = text(token).map(|token| keys::credential(&token));
+    token.or_else(|| text(api_key).map(Credential::Key))
+}
+
 impl Handshake {
     /// The token or key that the client shows.
     pub(super) fn credential(&self) -> Option<Credential> {
-        let text = |value: &Option<serde_json::Value>| {
-            let text = value.as_ref()?.as_str()?.to_owned();
-            Some(text).filter(|text| !text.is_empty())
-        };
-        let token = text(&self.token).map(|token| keys::credential(&token));
-        token.or_else(|| text(&self.api_key).map(Credential::Key))
+        shown(self.token.as_ref(), self.api_key.as_ref())
     }
 
     /// What the client wants to hear, where nothing is said as the daemon is set.

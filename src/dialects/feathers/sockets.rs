@@ -1,6 +1,6 @@
 //! Socket.IO connections: handshake, rooms, goodbye.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware, response::Response};
 use http::{HeaderValue, Method as Verb, StatusCode, Uri, header};
@@ -14,6 +14,7 @@ use super::{
     crowd::Crowd,
     events::Emission,
     login::SocketLogin,
+    namespaces::{self, Watching},
     outbox::{Outbox, Postman},
     peers::Peers,
     refusals::{as_engine_io, refuse},
@@ -43,6 +44,8 @@ pub(super) struct Server {
     pub(super) io: socketioxide::SocketIo<Adapter>,
     pub(super) peers: Arc<Peers>,
     pub(super) crowd: Arc<Crowd>,
+    /// What is watched in namespaces of its own.
+    pub(super) watching: Watching,
     /// Sockets whose calls are being answered.
     pub(super) answering: TaskTracker,
 }
@@ -67,6 +70,7 @@ impl SocketIo {
             io: io.clone(),
             crowd: crowd(app, &peers),
             peers,
+            watching: Watching::default(),
             answering: TaskTracker::new(),
         });
         let at = Arc::clone(&server);
@@ -84,6 +88,7 @@ impl SocketIo {
         };
         app.tasks.spawn(look_after(Arc::clone(&server)));
         io.ns("/", welcome.with(admit));
+        namespaces::open(&server);
         let log = app.store.story().log.id();
         app.store.story().hub.add_sink(Arc::new(Emission {
             peers: Arc::clone(&server.peers),
@@ -148,10 +153,7 @@ fn crowd(app: &Arc<App>, peers: &Arc<Peers>) -> Arc<Crowd> {
 async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> Result<()> {
     let wishes = handshake.wishes(server.app.config.channels)?;
     let request = socket.req_parts();
-    let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
-    let connection = request.extensions.get::<Connection>();
-    let address = connection.map(|connection| connection.peer().ip());
-    let websocket = connection.filter(|_| on_websocket).cloned();
+    let (websocket, address) = way(socket);
     let shown = handshake.credential();
     let login = match shown.or_else(|| credential(&request.headers)) {
         Some(shown) => login(&server.app, &shown).await?,
@@ -169,6 +171,15 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
     });
     login.listen(socket, false);
     Ok(())
+}
+
+/// The WebSocket that a client came on, unless it came polling, and where it is.
+pub(super) fn way(socket: &Socket) -> (Option<Connection>, Option<IpAddr>) {
+    let request = socket.req_parts();
+    let on_websocket = parameter(&request.uri, "transport") == Some("websocket");
+    let connection = request.extensions.get::<Connection>();
+    let address = connection.map(|connection| connection.peer().ip());
+    (connection.filter(|_| on_websocket).cloned(), address)
 }
 
 /// Logs out those whose time is over, so that they hear nothing more, and forgets those who left
@@ -195,6 +206,7 @@ async fn look_after(server: Arc<Server>) {
                 for login in peers.strays(|sid| sockets.get_socket(sid).is_some()) {
                     login.close();
                 }
+                namespaces::sweep(&server);
             }
         }
     }

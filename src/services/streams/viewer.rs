@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
+use futures_util::stream::{Stream, unfold};
+
 use super::{
     Streams,
     chunk::{Chunk, Said},
@@ -190,6 +192,14 @@ impl Viewer {
         watched.fall(head);
         self.cursor = self.cursor.min(head);
         Ok(())
+    }
+
+    /// What it says up to the end, which comes last.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Said>> + Send {
+        unfold(self, |mut viewer| async move {
+            let said = viewer.next().await.transpose()?;
+            Some((said, viewer))
+        })
     }
 
     async fn turn_page(&mut self) -> Result<()> {

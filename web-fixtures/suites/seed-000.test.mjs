@@ -1,0 +1,127 @@
+// Agrenting's page about its channels: its two programs run as they stand, but for the host and the keys, where
+// ROOST_SEEDS says in which folder the pages are; and the same calls, written anew.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Cast } from "../support/agrenting.mjs";
+import { Daemon } from "../support/daemon.mjs";
+import { onEveryDatabase } from "../support/databases.mjs";
+import { closeAll, keep, soon } from "../support/wait.mjs";
+
+const seeds = process.env.ROOST_SEEDS;
+
+/** What the page's programs find around them. */
+const PRELUDE = `
+import WebSocket from "ws";
+globalThis.WebSocket ??= WebSocket;
+Object.assign(globalThis, JSON.parse(process.env.GLOBALS));
+globalThis.render = (...chunk) => console.log(JSON.stringify(chunk));
+console.warn = (reason) => console.log(JSON.stringify(reason));
+`;
+
+/** The same calls as the page's, of an agent and of a hirer. */
+const ANEW = [
+  `import { Socket } from "phoenix";
+const connection = new Socket("wss://agrenting.com/socket/agent", { params: { api_key: "ap_your_agent_key" } });
+connection.connect();
+const own = connection.channel("agent:" + agentId);
+own.join().receive("ok", () => console.log("online"));
+own.push("task.stream_chunk", { task_id: taskId, content: "Working on it…", kind: "chat" });`,
+  `import { Socket } from "phoenix";
+const connection = new Socket("wss://agrenting.com/socket/hirer", { params: { api_key: "ap_your_user_token" } });
+connection.connect();
+const watched = connection.channel("task_stream:" + taskId);
+watched.on("stream.chunk", ({ seq, content, kind }) => render(seq, content, kind));
+watched.on("stream.done", () => console.log("done"));
+watched.on("stream.error", (reason) => console.warn(reason));
+watched.join().receive("ok", ({ seq }) => console.log("joined at seq", seq));`,
+];
+
+/** The page's two programs. */
+async function verbatim() {
+  const name = (await readdir(seeds)).find((name) => name.startsWith("000_"));
+  const page = await readFile(join(seeds, name), "utf8");
+  return [...page.matchAll(/```javascript\n(.*?)```/gs)].map(([, program]) => program);
+}
+
+onEveryDatabase("Agrenting's page", (database) => {
+  /** @type {Daemon} */
+  let daemon;
+  /** @type {Cast} */
+  let cast;
+  let folder;
+  before(async () => {
+    daemon = await Daemon.start(database);
+    cast = await Cast.gather(daemon.url);
+    folder = await mkdtemp(join(tmpdir(), "roost-seed-"));
+    await mkdir(join(folder, "node_modules"));
+    for (const [name, real] of [["phoenix", "phoenix-1.8.16"], ["ws", "ws"]]) {
+      const installed = fileURLToPath(new URL(`../node_modules/${real}`, import.meta.url));
+      await symlink(installed, join(folder, "node_modules", name));
+    }
+    await writeFile(join(folder, "prelude.mjs"), PRELUDE);
+  });
+  after(async () => {
+    await closeAll();
+    await daemon.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  /** Runs a program; waits for each line that it is to print. */
+  async function run(program, name, globals) {
+    const file = join(folder, `${name}.mjs`);
+    const swapped = program
+      .replace("wss://agrenting.com", daemon.url.replace("http", "ws"))
+      .replace("ap_your_agent_key", cast.provider.key)
+      .replace("ap_your_user_token", cast.people.ann.key);
+    await writeFile(file, swapped);
+    const child = spawn(process.execPath, ["--import", join(folder, "prelude.mjs"), file], {
+      env: { ...process.env, GLOBALS: JSON.stringify(globals) },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    keep(() => child.kill("SIGKILL"));
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return async (...expected) => {
+      for (const line of expected) {
+        const { value } = await soon(lines.next(), `${name} prints ${line}`);
+        assert.equal(value, line);
+      }
+    };
+  }
+
+  async function tell([agent, hirer]) {
+    const taskId = await cast.task();
+    const globals = { taskId, agentId: cast.provider.id };
+    const watched = await run(hirer, "hirer", globals);
+    await watched("joined at seq 0");
+    const worked = await run(agent, "agent", globals);
+    await worked("online");
+    await watched('[1,"Working on it…","chat"]');
+    // Another that comes late.
+    const late = await run(hirer, "late", globals);
+    await late("joined at seq 1", '[1,"Working on it…","chat"]');
+    await cast.emit(taskId, "more");
+    await cast.complete(taskId, "all");
+    for (const viewer of [watched, late]) await viewer('[2,"more","artifact"]', "done");
+    const failed = await run(hirer, "failed", { taskId: await failing() });
+    await failed("joined at seq 0", '{"error":"failed"}');
+  }
+
+  async function failing() {
+    const task = await cast.task();
+    await cast.admin.post(`/tasks/${task}/fail`, {});
+    return task;
+  }
+
+  test("S0-42 the page's calls, written anew, do what the page says", () => tell(ANEW));
+
+  const skip = !seeds || !existsSync(seeds) ? "ROOST_SEEDS names no folder of pages" : false;
+  test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await verbatim()));
+});
