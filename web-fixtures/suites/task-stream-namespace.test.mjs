@@ -62,7 +62,7 @@ onEveryDatabase("Tasks' streams in namespaces", (database) => {
     const sad = await watch(failed);
     await cast.admin.post(`/tasks/${failed}/fail`, { error: "broken" });
     await sad.ended();
-    assert.deepEqual(sad.end, ["stream.error", { error: "failed" }]);
+    assert.deepEqual(sad.end, ["stream.error", { error: "broken" }]);
   });
 
   test("S0-27 S0-28 who may not watch is told why, and nothing else", async () => {

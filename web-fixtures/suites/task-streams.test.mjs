@@ -10,7 +10,7 @@ import { onEveryDatabase } from "../support/databases.mjs";
 import { answer, heard } from "../support/phoenix.mjs";
 import { Proxy } from "../support/proxy.mjs";
 import { emitted, overChannel, overNamespace, socketOf } from "../support/streaming.mjs";
-import { closeAll, until } from "../support/wait.mjs";
+import { closeAll, soon, until } from "../support/wait.mjs";
 
 const EACH = 120;
 const SEED = Number(process.env.ROOST_SEED ?? 7);
@@ -145,6 +145,22 @@ onEveryDatabase("Tasks' streams through every door", (database) => {
       await viewer.ended();
       assert.deepEqual(viewer.seqs, upTo(1_600));
     }
+  });
+
+  test("S0-27 who may not watch any more is told nothing more, and is not let in again", async () => {
+    const task = await cast.task();
+    const viewer = await channel("agent", cast.provider.key, task, {});
+    const socket = await overNamespace(daemon.url, task, { api_key: cast.provider.key });
+    await cast.emit(task, "before");
+    await Promise.all([viewer.count(1), socket.count(1)]);
+    const refused = new Promise((resolve) => viewer.client.joinPush.receive("error", resolve));
+    const ended = new Promise((resolve) => socket.client.once("disconnect", resolve));
+    await cast.admin.patch(`/tasks/${task}`, { provider_agent_id: cast.other.id });
+    await rest(daemon.url, cast.other.key).post(`/tasks/${task}/chunks`, { content: "behind" });
+    assert.deepEqual(await soon(refused, "joining again is refused"), { reason: "unauthorized" });
+    assert.equal(await soon(ended, "the namespace ends"), "io server disconnect");
+    assert.deepEqual([viewer.seqs, socket.seqs], [[1], [1]]);
+    viewer.close();
   });
 
   test("S0-40 an agent whose connection is lost is gone at once", async () => {

@@ -264,26 +264,29 @@ async fn tell(server: Arc<Server>, socket: Socket, watch: Watch, gone: Cancellat
     } = watch;
     let left = visitor.left(Arc::clone(&server.app));
     let telling = async {
-        if let Err(error) = read(&server, &socket, &joined, story).await {
-            tracing::error!(%error, "a task's stream could not be read");
-            // It comes back and asks again.
-            server.peers.end(socket.id);
+        match read(&server, &socket, &joined, story).await {
+            Ok(()) => pending().await,
+            // It may not be told any more.
+            Err(error) if error.kind().status() < 500 => {}
+            Err(error) => {
+                tracing::error!(%error, "a task's stream could not be read");
+                // It comes back and asks again.
+                server.peers.end(socket.id);
+                pending().await
+            }
         }
-        pending::<()>().await;
     };
     tokio::select! {
         biased;
-        () = gone.cancelled() => {}
-        () = server.app.stopping.cancelled() => {}
-        () = left => {
-            gone.cancel();
-            let sid = socket.id;
-            let dismissed = socket.disconnect();
-            if dismissed.is_err() {
-                server.peers.end(sid);
-            }
-        }
+        () = gone.cancelled() => return,
+        () = server.app.stopping.cancelled() => return,
+        () = left => {}
         () = telling => {}
+    }
+    gone.cancel();
+    let sid = socket.id;
+    if socket.disconnect().is_err() {
+        server.peers.end(sid);
     }
 }
 

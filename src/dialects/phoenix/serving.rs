@@ -82,6 +82,8 @@ impl Serving {
                 }
                 push = told(context) => match push {
                     Some(Ok(Push { event, payload })) => context.push(&event, payload),
+                    // It may not be told any more: who joins again is told so.
+                    Some(Err(error)) if error.kind().status() < 500 => return End::Crashed,
                     Some(Err(error)) => {
                         tracing::error!(%error, "a channel's story could not be read");
                         return End::Crashed;

@@ -205,7 +205,12 @@ impl Sink for Streams {
                     // It is read from the table instead.
                     None => watched.stir(),
                 },
-                ("patched" | "updated" | "removed", _) => watched.stir(),
+                ("patched" | "updated", _) => {
+                    // Its agents may be others now.
+                    watched.doubt();
+                    watched.stir();
+                }
+                ("removed", _) => watched.stir(),
                 _ => {}
             }
         }
