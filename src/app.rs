@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{secret, tokens::Tokens},
+    auth::{secret, signatures::Signer, tokens::Tokens},
     config::{
         self, Auth, Config,
         agent::{Agent, AgentInput},
@@ -26,10 +26,11 @@ use crate::{
         echo::Echo,
     },
     services::{
-        self, Services, Workspace,
+        self, Outside, Services, Workspace,
         door::{Door, Settings},
         limits,
         streams::Limits,
+        webhooks,
     },
     store::{self, Store, connect::Closing},
 };
@@ -73,7 +74,17 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
         bytes: config.streams_of_tasks.task_bytes,
         rate: config.streams_of_tasks.chunks_per_sec,
     };
-    services::register(&mut services, &workspace, agent(config)?, limits);
+    let webhooks = webhooks::Settings {
+        signer: Signer::new(&secret(config)?),
+        private: config.webhooks.webhooks_private,
+        retry: config.webhooks.webhook_retry_secs,
+    };
+    let outside = Outside {
+        workspace,
+        agent: agent(config)?,
+        webhooks,
+    };
+    services::register(&mut services, outside, limits);
     Ok(services)
 }
 
@@ -118,8 +129,7 @@ pub fn agent(config: &Config) -> Result<SharedAgent, String> {
 /// # Errors
 /// If the data folder cannot be used, or the secret could be guessed.
 pub fn door(config: &Config) -> Result<Arc<Door>, String> {
-    let given = config.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
-    let secret = secret::load(given, &data_folder(config)?)?;
+    let secret = secret(config)?;
     let lifetime = i64::try_from(config.token_secs.as_secs()).unwrap_or(i64::MAX);
     Ok(Door::new(Settings {
         stranger: match config.auth {
@@ -129,6 +139,12 @@ pub fn door(config: &Config) -> Result<Arc<Door>, String> {
         anonymous: config.allow_anonymous,
         tokens: Tokens::new(&secret, ISSUER, ISSUER, lifetime),
     }))
+}
+
+/// What signs tokens and webhooks.
+fn secret(config: &Config) -> Result<String, String> {
+    let given = config.jwt_secret.as_ref().map(ExposeSecret::expose_secret);
+    secret::load(given, &data_folder(config)?)
 }
 
 fn data_folder(config: &Config) -> Result<PathBuf, String> {

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod commands;
 pub mod streams;
+pub mod webhooks;
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -13,6 +14,7 @@ use self::{
     agent::AgentConfig,
     commands::{Backup, KeyCommand, Restore, UserCommand},
     streams::StreamsConfig,
+    webhooks::WebhooksConfig,
 };
 
 /// One realtime daemon for agent workspaces.
@@ -151,6 +153,10 @@ pub struct Config {
     /// What tasks may stream.
     #[command(flatten)]
     pub streams_of_tasks: StreamsConfig,
+
+    /// How webhooks are called.
+    #[command(flatten)]
+    pub webhooks: WebhooksConfig,
 
     /// Largest body, frame or message that a client may send, in bytes
     #[arg(long, env = "MAX_MESSAGE", default_value_t = 10 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1024..), global = true)]

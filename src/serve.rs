@@ -112,6 +112,9 @@ pub async fn serve_with(
         streams.listen(&app.store);
     }
     app.services.online.listen(&app.store);
+    if let Some(webhooks) = &app.services.webhooks {
+        app.tasks.spawn(Arc::clone(webhooks).run(app.store.clone()));
+    }
     if let Some(runs) = &app.services.runs {
         runs.recover(&app.store).await?;
     }

@@ -15,6 +15,7 @@ pub struct Model {
     #[sea_orm(unique)]
     pub did: String,
     pub user_id: Option<String>,
+    pub board_id: Option<String>,
     pub kind: String,
     pub name: String,
     pub description: Option<String>,

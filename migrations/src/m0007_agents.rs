@@ -44,7 +44,8 @@ impl MigrationTrait for Migration {
 
 fn agents(c: Columns) -> TableCreateStatement {
     let mut columns = vec![c.id("id"), c.text("did").unique_key().to_owned()];
-    columns.extend(["user_id", "description", "last_seen_at"].map(|name| c.optional_text(name)));
+    let optional = ["user_id", "board_id", "description", "last_seen_at"];
+    columns.extend(optional.map(|name| c.optional_text(name)));
     columns.extend(
         [
             "kind",
@@ -194,7 +195,15 @@ fn indexes() -> Vec<IndexCreateStatement> {
     let waiting = index("webhook_deliveries_due", "webhook_deliveries", "due_at")
         .and_where(Expr::col("done_at").is_null())
         .to_owned();
+    let once = some(
+        index("hirings_by_idempotency_key", "hirings", "client_agent_id")
+            .col("idempotency_key")
+            .unique()
+            .to_owned(),
+        "idempotency_key",
+    );
     vec![
+        once,
         index("agents_by_user", "agents", "user_id"),
         index("hirings_by_agent", "hirings", "agent_id"),
         index("hirings_by_client", "hirings", "client_agent_id"),

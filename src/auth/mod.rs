@@ -3,4 +3,5 @@
 pub mod keys;
 pub mod passwords;
 pub mod secret;
+pub mod signatures;
 pub mod tokens;

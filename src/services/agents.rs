@@ -4,6 +4,7 @@
 //! agent of the kind `client`, which is made when it is first needed and which nobody else sees.
 //! Source: docs/protocols/agrenting.md, "Agents".
 
+mod clients;
 mod fields;
 
 use std::sync::LazyLock;
@@ -13,16 +14,21 @@ use futures_util::{
     FutureExt,
     future::{LocalBoxFuture, ready},
 };
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition};
 use serde_json::{Value, json};
 
-use self::fields::{check, price};
+use self::fields::check;
+pub use self::{
+    clients::{board, client, may_be_client},
+    fields::price,
+};
 use super::{
-    api_keys,
+    api_keys, hirings,
     records::Records,
     registry::Service,
     rules::{Change, Rules, Scope},
     values::{fill, keep, text},
+    webhooks,
 };
 use crate::{
     core::{
@@ -81,7 +87,7 @@ impl Rules for Agents {
             }
             check_user(agent, work).await?;
             complete(agent, work);
-            price(agent)?;
+            price(agent, "base_price")?;
             check(agent)?;
             if text(agent, "did").is_some_and(|did| did.starts_with("did:roost:")) {
                 return Err(Error::bad_request(
@@ -91,21 +97,25 @@ impl Rules for Agents {
             let id = work.clock.random_id();
             fill(agent, "did", || json!(format!("did:roost:agent:{id}")));
             agent.insert("id".to_owned(), json!(id));
+            agent.shift_remove("board_id");
             Ok(())
         }
         .boxed_local()
     }
 
     fn change(&self, current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
-        // Who it is, and whose.
-        keep(changes, &["did", "kind", "user_id", "created_at"]);
+        // Who it is, and whose, and where its hirings are.
+        keep(
+            changes,
+            &["did", "kind", "user_id", "board_id", "created_at"],
+        );
         if work.by.role() < Some(Role::Admin) {
             keep(changes, &JUDGED);
         }
         if text(current, "kind") == Some(CLIENT) {
             keep(changes, &["status"]);
         }
-        price(changes)?;
+        price(changes, "base_price")?;
         check(changes)?;
         changes.insert("updated_at".to_owned(), json!(work.now.to_string()));
         Ok(())
@@ -136,6 +146,8 @@ impl Rules for Agents {
                         .remove(text(&key, "id").unwrap_or_default(), work)
                         .await?;
                 }
+                webhooks::forget(id, work).await?;
+                hirings::leave(id, work).await?;
             }
             Ok(Vec::new())
         }
@@ -245,52 +257,12 @@ pub async fn named(name: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
     one(condition, db).await
 }
 
-/// The id of the agent in whose name whom the unit works for hires: an agent in its own, a user, and the
-/// local owner, in that of an agent which is made now if need be.
-///
-/// # Errors
-/// `Forbidden` for those who have no name, or if the database fails.
-pub async fn client(work: &mut Work<'_>) -> Result<String> {
-    let (did, user) = match &work.by {
-        Identity::Agent(agent) => return Ok(agent.id.clone()),
-        Identity::User(user) => (format!("did:roost:user:{}", user.id), Some(user.id.clone())),
-        Identity::Owner | Identity::System => ("did:roost:owner".to_owned(), None),
-        Identity::Nobody | Identity::Anonymous => {
-            return Err(Error::forbidden("Without a name nobody hires"));
-        }
-    };
-    let is_it = Condition::all().add(Expr::col(agents::Column::Did).eq(&did));
-    if let Some(agent) = one(is_it, work.tx).await? {
-        return Ok(text(&agent, "id").unwrap_or_default().to_owned());
-    }
-    let id = work.clock.random_id().to_string();
-    let mut agent = Record::from_iter([
-        ("id".to_owned(), json!(id)),
-        ("did".to_owned(), json!(did)),
-        ("user_id".to_owned(), json!(user)),
-        ("name".to_owned(), json!(CLIENT)),
-    ]);
-    complete(&mut agent, work);
-    agent.insert("kind".to_owned(), json!(CLIENT));
-    AGENTS.insert(work.tx, &agent).await?;
-    Ok(id)
-}
-
-/// Whether whom the unit works for may hire in the name of an agent: it is its own, or the user's; admins
-/// hire in everybody's.
+/// The agent with an id, whatever its kind, if there is one.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn may_be_client(id: &str, work: &mut Work<'_>) -> Result<bool> {
-    let mut is_it = Condition::all().add(Expr::col(agents::Column::Id).eq(id));
-    if !sees_all(&work.by) {
-        let is_own = match &work.by {
-            Identity::Agent(agent) => Expr::col(agents::Column::Id).eq(&agent.id),
-            by => Expr::col(agents::Column::UserId).eq(by.user_id().unwrap_or_default()),
-        };
-        is_it = is_it.add(is_own);
-    }
-    Ok(one(is_it, work.tx).await?.is_some())
+pub async fn known(id: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
+    one(Expr::col(agents::Column::Id).eq(id).into_condition(), db).await
 }
 
 async fn one(condition: Condition, db: &mut dyn Reader) -> Result<Option<Record>> {

@@ -1,4 +1,4 @@
-//! What goes with a session: its tasks and messages, told one by one.
+//! What goes with a session: its tasks, messages and hirings, told one by one.
 //!
 //! A long session is cleared before it is removed, a part at a time, so that others' writes come between.
 
@@ -10,9 +10,10 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::{
+    hirings,
     hooks::{Context, Hook, Next},
     records::Records,
-    rules::Scope,
+    rules::{Change, Scope},
     values::{leave_out_nulls, text},
     visibility,
 };
@@ -96,7 +97,13 @@ async fn clear_part(session: &str, work: &mut Work<'_>) -> Result<bool> {
 /// If the database fails.
 pub async fn removed_with(session: &str, work: &mut Work<'_>) -> Result<Vec<Draft>> {
     let mut drafts = of::<messages::Entity>("message_id", "messages", session, work).await?;
-    drafts.extend(of::<tasks::Entity>("task_id", "tasks", session, work).await?);
+    let table = Table::of::<tasks::Entity>("task_id");
+    let tasks = found(&table, session, None, work).await?;
+    for task in &tasks {
+        drafts.extend(hirings::follow(Change::Removed, task, &Record::new(), work).await?);
+    }
+    drafts.extend(told(tasks, "tasks", work).await?);
+    drafts.extend(of::<entities::hirings::Entity>("id", "hirings", session, work).await?);
     Ok(drafts)
 }
 

@@ -17,6 +17,7 @@ pub mod events;
 pub mod genealogy;
 mod git;
 pub mod health;
+pub mod hirings;
 pub mod hooks;
 pub mod inbox;
 pub mod limits;
@@ -38,6 +39,7 @@ pub mod tasks;
 pub mod users;
 pub mod values;
 pub mod visibility;
+pub mod webhooks;
 pub mod worktrees;
 
 pub use git::Workspace;
@@ -56,14 +58,16 @@ use self::{
     events::Events,
     genealogy::{Branch, Genealogy},
     health::Health,
+    hirings::{About, Assign, Cancel, Hirings, Retry, Talk, Timeline},
     records::Records,
     refresh::Refresh,
     registry::Need,
     runs::{Decide, Prompts, Queue, Runs, Stop},
     session_streams::SessionStreams,
     streams::{Chunks, Streams},
-    tasks::End,
+    tasks::{End, Ending},
     users::HashPasswords,
+    webhooks::Deliveries,
     worktrees::Worktrees,
 };
 use crate::{
@@ -73,13 +77,19 @@ use crate::{
     store::Store,
 };
 
-/// Registers Roost's own services; an agent executes prompts.
-pub fn register(
-    services: &mut Services,
-    workspace: &Workspace,
-    agent: SharedAgent,
-    limits: streams::Limits,
-) {
+/// What services reach beside the database.
+pub struct Outside {
+    /// Where clones and worktrees are.
+    pub workspace: Workspace,
+    /// Who executes prompts.
+    pub agent: SharedAgent,
+    /// How webhooks are called.
+    pub webhooks: webhooks::Settings,
+}
+
+/// Registers Roost's own services.
+pub fn register(services: &mut Services, outside: Outside, limits: streams::Limits) {
+    let workspace = &outside.workspace;
     let keys = register_people(services);
     register_agents(services, &keys);
     let sessions = services.add_records("sessions", sessions::service(workspace));
@@ -91,9 +101,11 @@ pub fn register(
     }
     register_presence(services);
     register_tasks(services, &tasks);
+    register_hirings(services, &sessions);
+    register_webhooks(services, outside.webhooks);
     let streams = register_streams(services, &tasks, limits);
     let runs = Runs::new(
-        agent,
+        outside.agent,
         [&sessions, &tasks, &messages],
         streams,
         services.tasks.clone(),
@@ -135,20 +147,58 @@ fn register_tasks(services: &mut Services, tasks: &Records) {
             entry.hook(tasks::own_hirings());
         }
     }
-    for (path, status, report) in [
-        ("tasks/:id/complete", "completed", "report"),
-        ("tasks/:id/fail", "failed", "error"),
+    for (path, ending) in [
+        ("tasks/:id/complete", Ending::Complete),
+        ("tasks/:id/fail", Ending::Fail),
+        ("tasks/:id/cancel", Ending::Cancel),
+        ("tasks/:id/progress", Ending::Progress),
     ] {
         let tasks = tasks.clone();
-        services.add(
-            path,
-            End {
-                tasks,
-                status,
-                report,
-            },
-        );
+        let end = services.add(path, End { tasks, ending });
+        end.for_agents([Method::Create]);
     }
+    services
+        .add("tasks/:id/timeline", Timeline(tasks.clone()))
+        .for_agents([Method::Find]);
+}
+
+/// Registers how agents are hired and given tasks, and what comes of it.
+fn register_hirings(services: &mut Services, sessions: &Records) {
+    services.add("hirings", Hirings::new(sessions)).for_agents([
+        Method::Find,
+        Method::Get,
+        Method::Create,
+    ]);
+    services
+        .add("agents/:id/tasks", Assign(sessions.clone()))
+        .for_agents([Method::Create]);
+    services
+        .add("hirings/:id/cancel", Cancel)
+        .for_agents([Method::Create]);
+    services
+        .add("hirings/:id/retry", Retry)
+        .for_agents([Method::Create]);
+    for (path, about) in [
+        ("hirings/:id/messages", About::Hiring),
+        ("tasks/:id/messages", About::Task),
+    ] {
+        services.add(path, Talk(about)).for_agents([Method::Create]);
+    }
+}
+
+/// Registers whom the daemon calls.
+fn register_webhooks(services: &mut Services, settings: webhooks::Settings) {
+    let records = services.add_records("webhooks", webhooks::service(settings.private));
+    if let Some(entry) = services.entry("webhooks") {
+        entry
+            .hook(webhooks::tell_secret(settings.signer.clone()))
+            .for_agents(Method::STANDARD);
+    }
+    services
+        .add("webhooks/:id/deliveries", Deliveries(records.clone()))
+        .for_agents([Method::Find]);
+    let stopping = services.stopping.clone();
+    services.webhooks = Some(webhooks::Caller::new(&records, settings, stopping));
 }
 
 /// Registers what tasks stream.

@@ -14,6 +14,7 @@ use super::{
     records::Records,
     runs::Runs,
     streams::Streams,
+    webhooks,
 };
 use crate::{
     core::{
@@ -157,6 +158,8 @@ pub struct Services {
     pub runs: Option<Arc<Runs>>,
     /// What tasks stream; none where there are no tasks.
     pub streams: Option<Arc<Streams>>,
+    /// What calls webhooks; nothing where there are none.
+    pub webhooks: Option<Arc<webhooks::Caller>>,
     /// What runs in the background.
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -177,6 +180,7 @@ impl Services {
             online: Online::new(Arc::new(SystemClock)),
             runs: None,
             streams: None,
+            webhooks: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             entries: Vec::new(),

@@ -1,11 +1,16 @@
 //! `tasks`: one piece of work in a session, from a prompt to its end.
 
+mod ending;
+mod parties;
+
 use entities::tasks;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::{Value, json};
 
+pub use self::ending::{End, Ending};
+use self::parties::{check_parties, has_agents, may_say, set_parties};
 use super::{
-    Service, agents,
+    hirings,
     hooks::{Hook, before},
     records::Records,
     rules::{Change, Rules, Scope},
@@ -15,12 +20,12 @@ use super::{
 };
 use crate::{
     core::{
-        BoxFuture, Record,
-        access::sees_all,
-        call::{Answer, Call, Method},
+        Record,
+        call::{Call, Method},
+        event::Draft,
     },
     error::{Error, Result},
-    store::{Store, lane::Work},
+    store::lane::Work,
 };
 
 const STATUSES: [&str; 7] = [
@@ -35,9 +40,6 @@ const STATUSES: [&str; 7] = [
 
 /// Statuses in which a task is over.
 pub(super) const OVER: [&str; 3] = ["completed", "failed", "stopped"];
-
-/// The agents that have part in a task: who works on it, and who has it done.
-const PARTIES: [&str; 2] = ["provider_agent_id", "client_agent_id"];
 
 /// The model that a task is said to use if nothing is said.
 const MODEL: &str = "claude-sonnet-4-5";
@@ -137,12 +139,25 @@ impl Rules for Tasks {
         work: &'a mut Work<'_>,
     ) -> LocalBoxFuture<'a, Result<()>> {
         async move {
+            if change == Change::Changed && has_agents(current) {
+                may_say(current, given, work).await?;
+            }
             match change {
                 Change::Changed => check_parties(current, given, work).await,
                 _ => Ok(()),
             }
         }
         .boxed_local()
+    }
+
+    fn stored<'a>(
+        &'a self,
+        change: Change,
+        task: &'a Record,
+        given: &'a Record,
+        work: &'a mut Work<'_>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
+        hirings::follow(change, task, given, work).boxed_local()
     }
 
     fn update_replaces(&self) -> bool {
@@ -187,85 +202,6 @@ pub fn own_hirings() -> impl Hook {
     })
 }
 
-/// Whether agents have part in a task.
-fn has_agents(task: &Record) -> bool {
-    PARTIES
-        .iter()
-        .any(|name| task.get(*name).is_some_and(|agent| !agent.is_null()))
-}
-
-/// Says which agents have part in a new task: who works on it, by id or DID, and who has it done, which
-/// is the caller's own if nothing is said.
-async fn set_parties(task: &mut Record, work: &mut Work<'_>) -> Result<()> {
-    if !has_agents(task) {
-        return Ok(());
-    }
-    let [provider, client] = PARTIES.map(|name| task.get(name).filter(|agent| !agent.is_null()));
-    if let Some(client) = client {
-        check_client(client, work).await?;
-    }
-    let provider = match provider {
-        Some(provider) => Some(worker(provider, work).await?),
-        None => None,
-    };
-    if client.is_none() {
-        let client = agents::client(work).await?;
-        task.insert(PARTIES[1].to_owned(), json!(client));
-    }
-    task.insert(PARTIES[0].to_owned(), json!(provider));
-    Ok(())
-}
-
-/// Who has part in a task changes by admins only.
-async fn check_parties(current: &Record, given: &Record, work: &mut Work<'_>) -> Result<()> {
-    for name in PARTIES {
-        let Some(agent) = given
-            .get(name)
-            .filter(|agent| current.get(name) != Some(agent))
-        else {
-            continue;
-        };
-        if !sees_all(&work.by) {
-            return Err(Error::forbidden(format!(
-                "You need admin access to change `{name}`"
-            )));
-        }
-        if agent.is_null() {
-            continue;
-        }
-        if name == PARTIES[1] {
-            check_client(agent, work).await?;
-        } else if Some(worker(agent, work).await?.as_str()) != agent.as_str() {
-            return Err(Error::bad_request(format!(
-                "`{name}` must be an agent's id"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The id of an agent that may work on a task.
-async fn worker(agent: &Value, work: &mut Work<'_>) -> Result<String> {
-    let found = agents::named(agent.as_str().unwrap_or_default(), work.tx).await?;
-    let id = found.as_ref().and_then(|agent| text(agent, "id"));
-    id.map(str::to_owned).ok_or_else(|| {
-        Error::bad_request(format!(
-            "`{}` must be the id or DID of an agent",
-            PARTIES[0]
-        ))
-    })
-}
-
-/// Refuses an agent in whose name others than the caller have tasks done.
-async fn check_client(agent: &Value, work: &mut Work<'_>) -> Result<()> {
-    let id = agent.as_str().unwrap_or_default();
-    if agents::may_be_client(id, work).await? {
-        return Ok(());
-    }
-    let text = format!("`{}` must be the id of an agent of yours", PARTIES[1]);
-    Err(Error::bad_request(text))
-}
-
 /// Checks the fields that are there.
 fn check(task: &Record) -> Result<()> {
     objects(task, ["permission_request"])?;
@@ -278,38 +214,4 @@ fn check(task: &Record) -> Result<()> {
 
 pub(super) fn is_over(task: &Record) -> bool {
     text(task, "status").is_some_and(|status| OVER.contains(&status))
-}
-
-/// `tasks/:id/complete` and `tasks/:id/fail`: end a task and say how it went.
-pub struct End {
-    /// The tasks.
-    pub tasks: Records,
-    /// What the task's status becomes.
-    pub status: &'static str,
-    /// The field of the call's data that becomes the task's `report`.
-    pub report: &'static str,
-}
-
-impl Service for End {
-    fn methods(&self) -> Vec<Method> {
-        vec![Method::Create]
-    }
-
-    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
-        let tasks = self.tasks.clone();
-        let id = call.parameter("id").to_owned();
-        let by = call.caller.identity.clone();
-        let mut changes = json!({"status": self.status});
-        if let Some(report) = call.data.get(self.report).filter(|value| !value.is_null()) {
-            changes["report"] = report.clone();
-        }
-        Box::pin(async move {
-            let unit = async move |work: &mut Work<'_>| {
-                work.by = by;
-                changes["completed_at"] = json!(work.now.to_string());
-                tasks.patch(&id, changes, work).await
-            };
-            store.write(&call.turn, unit).await.map(Answer::from)
-        })
-    }
 }

@@ -1,6 +1,6 @@
 //! Small checks and defaults that several services share.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     core::Record,
@@ -54,5 +54,30 @@ pub fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
 pub fn leave_out_nulls(records: &mut [Record]) {
     for record in records {
         record.retain(|_, value| !value.is_null());
+    }
+}
+
+/// A text that a call's data must hold, of 1 to so many characters, without NUL.
+///
+/// # Errors
+/// `BadRequest`; `data.field` names it.
+pub fn required(data: &Value, name: &str, longest: usize) -> Result<String> {
+    let fits = |text: &&str| (1..=longest).contains(&text.chars().count()) && !text.contains('\0');
+    let value = data.get(name).and_then(Value::as_str).filter(fits);
+    value.map(str::to_owned).ok_or_else(|| {
+        let text = format!("`{name}` must be a text of 1 to {longest} characters, without NUL");
+        Error::bad_request(text).with_data(json!({"field": name}))
+    })
+}
+
+/// As [`required`], for what may be missing, null or empty.
+///
+/// # Errors
+/// As [`required`].
+pub fn optional(data: &Value, name: &str, longest: usize) -> Result<Option<String>> {
+    match data.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(_) => required(data, name, longest).map(Some),
     }
 }

@@ -78,8 +78,8 @@ fn capabilities(agent: &Record) -> Result<()> {
 ///
 /// # Errors
 /// `BadRequest` if it is none.
-pub(super) fn price(agent: &mut Record) -> Result<()> {
-    let Some(value) = agent.get_mut("base_price").filter(|value| !value.is_null()) else {
+pub fn price(record: &mut Record, name: &str) -> Result<()> {
+    let Some(value) = record.get_mut(name).filter(|value| !value.is_null()) else {
         return Ok(());
     };
     let given = match &*value {
@@ -88,7 +88,9 @@ pub(super) fn price(agent: &mut Record) -> Result<()> {
         _ => String::new(),
     };
     let spelled = spell_price(&given).ok_or_else(|| {
-        Error::bad_request("`base_price` must be a decimal number from 0, such as \"25.00\"")
+        Error::bad_request(format!(
+            "`{name}` must be a decimal number from 0, such as \"25.00\""
+        ))
     })?;
     *value = json!(spelled);
     Ok(())
