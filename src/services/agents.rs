@@ -265,6 +265,21 @@ pub async fn known(id: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
     one(Expr::col(agents::Column::Id).eq(id).into_condition(), db).await
 }
 
+/// Ends the open tasks of a user's agents, who are about to go with the user.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn leave_with(user: &str, work: &mut Work<'_>) -> Result<()> {
+    let query = Query {
+        condition: Expr::col(agents::Column::UserId).eq(user).into_condition(),
+        ..Query::default()
+    };
+    for agent in AGENTS.find(work.tx, &query, None).await? {
+        hirings::leave(text(&agent, "id").unwrap_or_default(), work).await?;
+    }
+    Ok(())
+}
+
 async fn one(condition: Condition, db: &mut dyn Reader) -> Result<Option<Record>> {
     let query = Query {
         condition,

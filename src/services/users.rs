@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait, IntoCondition, OnConflict, 
 use serde_json::{Value, json};
 
 use super::{
+    agents,
     door::{self, Door},
     hooks::{Context, Hook, Next},
     records::Records,
@@ -143,7 +144,7 @@ impl Rules for Users {
 
     fn stored<'a>(
         &'a self,
-        _change: Change,
+        change: Change,
         user: &'a Record,
         given: &'a Record,
         work: &'a mut Work<'_>,
@@ -153,6 +154,9 @@ impl Rules for Users {
             if let Some(hash) = text(given, "password") {
                 store_hash(id, hash, work).await?;
                 refresh::end_all(id, work).await?;
+            }
+            if change == Change::Removed {
+                agents::leave_with(id, work).await?;
             }
             Ok(Vec::new())
         }
