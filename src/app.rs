@@ -33,6 +33,7 @@ use crate::{
         webhooks,
     },
     store::{self, Store, connect::Closing},
+    tls,
 };
 
 /// Everything a dialect needs.
@@ -84,6 +85,7 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
         agent: agent(config)?,
         webhooks,
     };
+    tls::prepare();
     services::register(&mut services, outside, limits);
     Ok(services)
 }

@@ -13,6 +13,7 @@
 //! - [`app`], [`serve`](mod@serve), [`stream`]: the parts put together, listened for and drained
 //! - [`command_line`]: the commands that look after users and keys
 //! - [`config`], [`error`], [`log`]: what an operator can set, what can go wrong, and what is said of it
+//! - [`tls`]: encryption for HTTP clients
 //!
 //! Dependencies point one way: `main → dialects → services → {store, auth, runner} → core → error`.
 
@@ -29,6 +30,7 @@ pub mod serve;
 pub mod services;
 pub mod store;
 pub mod stream;
+pub mod tls;
 
 pub use app::App;
 pub use serve::serve;

@@ -10,7 +10,7 @@ use roost::{
     config::{Cli, Command, Config},
     log,
     serve::{announce, bind, serve, signalled},
-    services,
+    services, tls,
 };
 
 /// What one thread allocates another frees here, which the system's allocator does slowly.
@@ -19,6 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    tls::prepare();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

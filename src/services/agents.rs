@@ -5,6 +5,7 @@
 //! Source: docs/protocols/agrenting.md, "Agents".
 
 mod clients;
+mod discovery;
 mod fields;
 
 use std::sync::LazyLock;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use self::fields::check;
 pub use self::{
     clients::{board, client, may_be_client},
+    discovery::Discover,
     fields::price,
 };
 use super::{

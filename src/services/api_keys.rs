@@ -234,6 +234,18 @@ pub(super) async fn by_digest(digest: &str, db: &mut dyn Reader) -> Result<Optio
     Ok(KEYS.find(db, &query, Some(1)).await?.pop())
 }
 
+/// The record of the key with an id.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn by_id(id: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
+    let query = query::Query {
+        condition: Condition::all().add(Expr::col(api_keys::Column::Id).eq(id)),
+        ..query::Query::default()
+    };
+    Ok(KEYS.find(db, &query, Some(1)).await?.pop())
+}
+
 /// What a key lets its user do; `None` if its scopes are no list of scopes.
 pub(super) fn scope(key: &Record) -> Option<KeyScope> {
     let words = key.get("scopes")?.as_array()?;

@@ -32,6 +32,12 @@ const ATTEMPT_EVERY: Duration = Duration::from_secs(18);
 /// Passwords that are hashed at a time: each keeps a processor busy.
 const HASHING: usize = 2;
 
+/// What the subject of a token starts with that stands for a key; no user's id holds a colon.
+const OF_KEY: &str = "key:";
+
+/// Seconds that such a token is good at most.
+const OF_KEY_SECS: i64 = 3_600;
+
 /// What attempts to log in are counted by.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Attempt {
@@ -86,7 +92,13 @@ impl Door {
     /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
     pub async fn identify(&self, credential: &Credential, store: &Store) -> Result<LoggedIn> {
         match credential {
-            Credential::Token(token) => self.by_token(token, store).await.map(|(_, login)| login),
+            Credential::Token(token) => {
+                let claims = self.settings.tokens.verify(token, store.clock().now())?;
+                match claims.sub.strip_prefix(OF_KEY) {
+                    Some(key) => self.by_token_of_key(token, key, claims.exp, store).await,
+                    None => self.by_token(token, store).await.map(|(_, login)| login),
+                }
+            }
             Credential::Key(key) => self.by_key(key, store).await.map(|(_, login)| login),
         }
     }
@@ -111,42 +123,84 @@ impl Door {
         Ok((claims, login))
     }
 
+    /// A token that stands for a key for a while: `{token, expires_at}`.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn token_of_key(&self, key: &str, store: &Store) -> Result<Value> {
+        let (tokens, clock) = (&self.settings.tokens, store.clock());
+        let subject = format!("{OF_KEY}{key}");
+        let mut claims = tokens.claims(&subject, clock.now(), clock.random_id());
+        claims.exp = claims.exp.min(claims.iat.saturating_add(OF_KEY_SECS));
+        let ends = Timestamp::from_millis(claims.exp.saturating_mul(1_000));
+        let token = tokens.sign(&claims)?;
+        Ok(json!({"token": token, "expires_at": ends.map(|ends| ends.to_string())}))
+    }
+
+    /// Who stands behind a token that stands for a key.
+    async fn by_token_of_key(
+        &self,
+        token: &str,
+        key: &str,
+        exp: i64,
+        store: &Store,
+    ) -> Result<LoggedIn> {
+        let record = api_keys::by_id(key, &mut store.reader()).await?;
+        let record = record.ok_or_else(|| Error::not_authenticated("Invalid API key"))?;
+        let credential = Credential::Token(token.to_owned());
+        let mut login = self.keyed(&record, credential, store).await?;
+        let ends = Timestamp::from_millis(exp.saturating_mul(1_000));
+        login.ends = login.ends.into_iter().chain(ends).min();
+        Ok(login)
+    }
+
     /// Who stands behind an API key, and its record.
     ///
     /// # Errors
     /// `NotAuthenticated` if it is not good; `NotFound` if its user is gone.
     pub async fn by_key(&self, key: &str, store: &Store) -> Result<(Record, LoggedIn)> {
-        let refused = || Error::not_authenticated("Invalid API key");
         let digest = keys::digest(key);
         let record = api_keys::by_digest(&digest, &mut store.reader()).await?;
-        let record = record.ok_or_else(refused)?;
-        let id = text(&record, "id").ok_or_else(refused)?.to_owned();
-        let (ends, now) = (api_keys::ends(&record), store.clock().now());
+        let record = record.ok_or_else(|| Error::not_authenticated("Invalid API key"))?;
+        let credential = Credential::Key(key.to_owned());
+        let login = self.keyed(&record, credential, store).await?;
+        Ok((record, login))
+    }
+
+    /// Who stands behind an API key's record.
+    async fn keyed(
+        &self,
+        record: &Record,
+        credential: Credential,
+        store: &Store,
+    ) -> Result<LoggedIn> {
+        let refused = || Error::not_authenticated("Invalid API key");
+        let id = text(record, "id").ok_or_else(refused)?.to_owned();
+        let (ends, now) = (api_keys::ends(record), store.clock().now());
         if ends.is_some_and(|ends| ends <= now) {
             return Err(Error::not_authenticated("The API key has expired"));
         }
-        let user = text(&record, "user_id");
-        let identity = match (text(&record, "agent_id"), user) {
+        let user = text(record, "user_id");
+        let identity = match (text(record, "agent_id"), user) {
             (Some(agent), owner) => Identity::Agent(Arc::new(Agent {
                 id: agent.to_owned(),
                 owner: owner.map(str::to_owned),
                 key: id,
             })),
             (None, Some(user)) => {
-                let scope = api_keys::scope(&record).unwrap_or(KeyScope::Read);
+                let scope = api_keys::scope(record).unwrap_or(KeyScope::Read);
                 let mut user = self::user(&self.record(user, store).await?);
                 user.key = Some(Key { id, scope });
                 Identity::User(Arc::new(user))
             }
             (None, None) => return Err(refused()),
         };
-        api_keys::note_use(&record, store);
-        let login = LoggedIn {
+        api_keys::note_use(record, store);
+        Ok(LoggedIn {
             identity,
-            credential: Credential::Key(key.to_owned()),
+            credential,
             ends,
-        };
-        Ok((record, login))
+        })
     }
 
     async fn record(&self, id: &str, store: &Store) -> Result<Record> {

@@ -14,6 +14,7 @@ pub mod cascade;
 pub mod clones;
 pub mod door;
 pub mod events;
+pub mod exchange;
 pub mod genealogy;
 mod git;
 pub mod health;
@@ -48,7 +49,7 @@ pub use registry::{Service, Services};
 use std::sync::Arc;
 
 use self::{
-    agents::Register,
+    agents::{Discover, Register},
     api_keys::Issue,
     authentication::Authentication,
     board_sessions::BoardSessions,
@@ -56,6 +57,7 @@ use self::{
     cascade::Clear,
     clones::Clones,
     events::Events,
+    exchange::Exchange,
     genealogy::{Branch, Genealogy},
     health::Health,
     hirings::{About, Assign, Cancel, Hirings, Retry, Talk, Timeline},
@@ -250,6 +252,14 @@ fn register_agents(services: &mut Services, keys: &Records) {
     if let Some(entry) = services.entry("agents") {
         entry.for_agents([Method::Find, Method::Get, Method::Patch]);
     }
+    services
+        .add("agents/discover", Discover(agents.clone()))
+        .for_agents([Method::Find]);
+    let exchange = Exchange {
+        door: Arc::clone(&services.door),
+        agents: agents.clone(),
+    };
+    services.add("authentication/token", exchange).open();
     // An open daemon's strangers are its owner.
     let least = if services.door.is_open() {
         Role::Member

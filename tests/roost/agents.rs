@@ -2,18 +2,19 @@
 
 use reqwest::Method as Verb;
 use roost::{
-    core::{
-        call::{Call, Caller, Method},
-        identity::{Identity, Role, User},
-        login::Credential,
-    },
-    error::{Kind, Result},
+    core::{call::Method, identity::Identity},
+    error::Kind,
 };
 use serde_json::{Value, json};
 
 use crate::{
     on_both_databases,
-    support::{daemon::Daemon, databases::Fresh, rest::Rest},
+    support::{
+        callers::{ann_and_bob, call, made, path, refused, with_key},
+        daemon::Daemon,
+        databases::Fresh,
+        rest::Rest,
+    },
 };
 
 on_both_databases!(
@@ -27,67 +28,6 @@ on_both_databases!(
     nobody_has_work_done_in_another_s_name,
     who_has_part_in_a_task_changes_by_admins_only,
 );
-
-/// A call in somebody's name.
-async fn call(
-    daemon: &Daemon,
-    by: &Identity,
-    method: Method,
-    path: &str,
-    data: Value,
-) -> Result<Value> {
-    let mut segments: Vec<&str> = path.split('/').collect();
-    // Paths with an id end with it.
-    let id = (!matches!(method, Method::Create | Method::Find)).then(|| segments.pop());
-    let services = &daemon.app.services;
-    let (entry, route) = services.find(&segments).expect("a service");
-    let mut caller = Caller::system();
-    caller.identity = by.clone();
-    caller.provider = Some("rest");
-    let mut call = Call::new(entry.path, method, caller);
-    call.id = id.flatten().map(|id| json!(id));
-    (call.data, call.route) = (data, route);
-    let answer = services.run(entry, call, &daemon.app.store).await;
-    answer.map(|answer| answer.data)
-}
-
-/// As [`call`], which succeeds.
-async fn made(daemon: &Daemon, by: &Identity, path: &str, data: Value) -> Value {
-    let answer = call(daemon, by, Method::Create, path, data).await;
-    answer.expect("what was made")
-}
-
-/// As [`call`], which is refused.
-async fn refused(daemon: &Daemon, by: &Identity, method: Method, path: &str, data: Value) -> Kind {
-    let answer = call(daemon, by, method, path, data).await;
-    answer.expect_err("a refusal").kind()
-}
-
-/// Who comes in with a key.
-async fn with_key(daemon: &Daemon, key: &Value) -> Result<Identity> {
-    let key = Credential::Key(key.as_str().expect("a key").to_owned());
-    let door = &daemon.app.services.door;
-    let login = door.identify(&key, &daemon.app.store).await?;
-    Ok(login.identity)
-}
-
-/// Two members, behind an admin.
-async fn ann_and_bob(daemon: &Daemon) -> [Identity; 2] {
-    for name in ["root", "ann", "bob"] {
-        let email = format!("{name}@example.com");
-        let user = json!({"user_id": name, "email": email, "password": "correct horse"});
-        made(daemon, &Identity::System, "users", user).await;
-    }
-    ["ann", "bob"].map(|name| {
-        let (id, role, key) = (name.to_owned(), Role::Member, None);
-        Identity::User(User { id, role, key }.into())
-    })
-}
-
-/// The path of a record in a service.
-fn path(service: &str, id: &Value) -> String {
-    format!("{service}/{}", id.as_str().expect("an id"))
-}
 
 /// An agent with a key.
 fn writer() -> Value {
@@ -391,12 +331,12 @@ async fn who_has_part_in_a_task_changes_by_admins_only(database: Fresh) {
             let kind = refused(&daemon, &ann, Method::Patch, &path, json!({name: value})).await;
             assert_eq!(kind, Kind::Forbidden);
         }
-        let same = json!({name: task[name], "hiring_id": "h", "progress_percent": 50});
+        let same = json!({name: task[name], "hiring_id": "h", "description": "new"});
         let changed = call(&daemon, &ann, Method::Patch, &path, same).await;
         let changed = changed.expect("a change");
         assert_eq!(
-            (changed.get("hiring_id"), &changed["progress_percent"]),
-            (None, &json!(50))
+            (changed.get("hiring_id"), &changed["description"]),
+            (None, &json!("new"))
         );
     }
     let owner = &Identity::Owner;

@@ -114,7 +114,7 @@ pub fn message(message: &Record) -> Value {
         Some("user") => "client",
         _ => "system",
     };
-    form.0.insert("sender".to_owned(), json!(sender));
+    form.0.insert("sender_type".to_owned(), json!(sender));
     let metadata = message.get("metadata").and_then(Value::as_object);
     let said = |name: &str| metadata.and_then(|metadata| metadata.get(name));
     form.set("sender_agent_id", said("agent_id"));

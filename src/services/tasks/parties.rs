@@ -86,18 +86,19 @@ pub(super) async fn check_parties(
 /// Of a task that an agent works on, the agent says how it goes, and whoever has it done ends it early; it
 /// ends once.
 pub(super) async fn may_say(current: &Record, given: &Record, work: &mut Work<'_>) -> Result<()> {
-    let differs = |name: &&&str| {
+    let differs = |name: &&str| {
         given
-            .get(**name)
-            .is_some_and(|value| current.get(**name).unwrap_or(&Value::Null) != value)
+            .get(*name)
+            .is_some_and(|value| current.get(*name).unwrap_or(&Value::Null) != value)
     };
-    let said: Vec<_> = SAID.iter().filter(differs).collect();
-    if said.is_empty() {
-        return Ok(());
-    }
-    if is_over(current) {
+    let is_said = SAID.iter().any(differs);
+    // Also who says the same again: only one of them ended it.
+    if is_over(current) && (is_said || given.contains_key("status")) {
         let reason = json!({"reason": "task_closed"});
         return Err(Error::conflict("The task is over").with_data(reason));
+    }
+    if !is_said {
+        return Ok(());
     }
     let [provider, client] = PARTIES.map(|name| text(current, name));
     let Some(provider) = provider.filter(|_| !sees_all(&work.by)) else {

@@ -229,8 +229,6 @@ impl Caller {
 
 /// What sends: it follows no redirects, takes no proxy, and reaches allowed addresses only.
 fn client(private: bool) -> Result<Client, String> {
-    // Somebody else of this process may have chosen already.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let client = Client::builder()
         .dns_resolver(Arc::new(Resolver { private }))
         .redirect(Policy::none())

@@ -48,6 +48,9 @@ const EVENTS: [&str; 5] = [
     "task.cancelled",
 ];
 
+/// What clients ask for, and never happens: an agent has its task from the start.
+const CLAIMED: &str = "task.claimed";
+
 /// Webhooks that are called are active. A failed one was called in vain; its owner makes it active again.
 const STATUSES: [&str; 3] = [ACTIVE, "paused", FAILED];
 const ACTIVE: &str = "active";
@@ -141,7 +144,7 @@ impl Webhooks {
         }
         texts(webhook, ["event_types"])?;
         let events = webhook.get("event_types").and_then(Value::as_array);
-        let known = |event: &Value| EVENTS.iter().any(|known| known == event);
+        let known = |event: &Value| EVENTS.iter().any(|known| known == event) || event == CLAIMED;
         if webhook.contains_key("event_types")
             && !events.is_some_and(|events| events.iter().all(known))
         {

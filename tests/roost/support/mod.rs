@@ -1,5 +1,6 @@
 //! What every test needs: a daemon, databases, clients.
 
+pub mod callers;
 pub mod command;
 pub mod daemon;
 pub mod databases;

@@ -15,6 +15,7 @@ pub struct Rest {
 impl Rest {
     /// A client of the daemon at an address.
     pub fn new(address: impl std::fmt::Display) -> Self {
+        roost::tls::prepare();
         Self {
             client: Client::new(),
             url: format!("http://{address}"),
