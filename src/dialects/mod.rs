@@ -70,6 +70,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .with_state(Arc::clone(app))
         .merge(mcp::routes(app))
         .merge(agrenting::sockets(&endpoint))
+        .merge(agrenting::rest(app))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

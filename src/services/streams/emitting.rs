@@ -155,7 +155,7 @@ impl Streams {
     }
 }
 
-/// `tasks/:id/chunks`: emits chunks, and reads them: `?after=<seq>&$limit=<count>`.
+/// `tasks/:id/chunks`: emits chunks, and reads them: `?after=<seq>&kind=<kind>&$limit=<count>`.
 pub struct Chunks(pub Arc<Streams>);
 
 impl Service for Chunks {
@@ -197,7 +197,8 @@ impl Chunks {
         let record = self.0.may_watch(task, by, db).await?;
         let id = text(&record, "task_id").unwrap_or_default();
         let seq = self.0.last(id, db).await?.seq;
-        let chunks = self.0.page(id, after, limit, db).await?;
+        let kind = call.query.get("kind").and_then(Value::as_str);
+        let chunks = self.0.page(id, (after, kind), limit, db).await?;
         let data: Vec<_> = chunks.iter().map(|chunk| chunk.data()).collect();
         let unwritable =
             |error| Error::new(Kind::GeneralError, "Chunks cannot be written").caused_by(error);

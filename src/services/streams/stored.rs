@@ -85,11 +85,11 @@ impl Streams {
         })
     }
 
-    /// Chunks after a place: as many as go together, one at least if there is one.
+    /// Chunks after a place, of one kind or of any: as many as go together, one at least if there is one.
     pub(super) async fn page(
         &self,
         task: &str,
-        after: u64,
+        (after, kind): (u64, Option<&str>),
         limit: u64,
         db: &mut dyn Reader,
     ) -> Result<Vec<Arc<Chunk>>> {
@@ -104,6 +104,9 @@ impl Streams {
                 .and_where(Expr::col(C::Seq).gt(after))
                 .order_by(C::Seq, Order::Asc)
                 .limit(limit);
+            if let Some(kind) = kind {
+                select.and_where(Expr::col(C::Kind).eq(kind));
+            }
             select
         };
         let total = columns_of::<task_chunks::Entity>(&["total"]);

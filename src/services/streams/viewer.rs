@@ -205,7 +205,10 @@ impl Viewer {
     async fn turn_page(&mut self) -> Result<()> {
         let Place { streams, task, .. } = &self.place;
         let db = &mut self.store.reader();
-        self.page = streams.page(task, self.cursor, PAGE, db).await?.into();
+        self.page = streams
+            .page(task, (self.cursor, None), PAGE, db)
+            .await?
+            .into();
         Ok(())
     }
 }

@@ -77,9 +77,7 @@ impl FromRequest<Arc<App>> for Anyone {
 }
 
 fn no_key() -> Error {
-    Error::not_authenticated(
-        "A good key is needed: X-API-Key, Api-Key or Authorization: Bearer",
-    )
+    Error::not_authenticated("A good key is needed: X-API-Key, Api-Key or Authorization: Bearer")
 }
 
 /// Who asks; a key that is not good is none that could be left out.
@@ -123,7 +121,9 @@ impl Asked {
         let missing = || Error::not_found("There is no such thing");
         let (entry, route) = found.ok_or_else(missing)?;
         if !entry.allows(&method) {
-            return Err(Error::method_not_allowed(format!("{method} is not offered")));
+            return Err(Error::method_not_allowed(format!(
+                "{method} is not offered"
+            )));
         }
         let mut call = Call::new(entry.path, method, self.caller.clone());
         call.route = route;
@@ -134,13 +134,15 @@ impl Asked {
 
     /// Makes something.
     pub(super) async fn create(&self, segments: &[&str], data: Value) -> Result<Value> {
-        self.call(segments, Method::Create, |call| call.data = data).await
+        self.call(segments, Method::Create, |call| call.data = data)
+            .await
     }
 
     /// One record.
     pub(super) async fn get(&self, service: &str, id: &str) -> Result<Record> {
         let id = json!(id);
-        let got = self.call(&[service], Method::Get, |call| call.id = Some(id));
+        let path = [service];
+        let got = self.call(&path, Method::Get, |call| call.id = Some(id));
         match got.await? {
             Value::Object(record) => Ok(record),
             _ => Err(Error::not_found("There is no such thing")),
@@ -152,7 +154,8 @@ impl Asked {
         let Value::Object(query) = query else {
             return Err(Error::general("A query must be an object"));
         };
-        self.call(segments, Method::Find, |call| call.query = query).await
+        self.call(segments, Method::Find, |call| call.query = query)
+            .await
     }
 
     /// The records among what was found.

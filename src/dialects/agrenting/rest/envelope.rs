@@ -68,7 +68,9 @@ impl From<Failure> for Reply {
         let (status, code) = code(&error);
         let data = error.data().and_then(Value::as_object).cloned();
         let mut data = data.unwrap_or_default();
-        let retry_after = data.shift_remove("retryAfter").and_then(|wait| wait.as_u64());
+        let retry_after = data
+            .shift_remove("retryAfter")
+            .and_then(|wait| wait.as_u64());
         let is_busy = [429, 503].contains(&status);
         let mut told = json!({"code": code, "message": error.message()});
         if let Some(field) = data.shift_remove("field") {

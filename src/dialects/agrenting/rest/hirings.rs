@@ -47,7 +47,8 @@ pub(super) async fn list(asked: Asked) -> Outcome {
 pub(super) async fn read(Path(id): Path<String>, asked: Asked) -> Outcome {
     let hiring = asked.get("hirings", &id).await?;
     let mut told = form(&hiring, &asked).await?;
-    let said = json!({"session_id": hiring.get("session_id"), "$sort": {"index": -1}, "$limit": TOLD});
+    let said =
+        json!({"session_id": hiring.get("session_id"), "$sort": {"index": -1}, "$limit": TOLD});
     let mut said = asked.records(&["messages"], said).await?;
     said.reverse();
     let messages: Vec<_> = said.iter().map(forms::message).collect();
@@ -108,8 +109,8 @@ pub(super) async fn cancel(Path(id): Path<String>, asked: Asked) -> Outcome {
 }
 
 async fn act(id: &str, word: &str, asked: &Asked) -> Outcome {
-    let hiring = asked.create(&["hirings", id, word], asked.data.clone());
-    match hiring.await? {
+    let path = ["hirings", id, word];
+    match asked.create(&path, asked.data.clone()).await? {
         Value::Object(hiring) => Ok(Reply::ok(form(&hiring, asked).await?)),
         _ => Err(Error::general("A hiring is no object").into()),
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::Request, routing::{any, get}};
+use axum::{
+    Router,
+    extract::Request,
+    routing::{any, get},
+};
 use serde_json::json;
 
 use super::{
@@ -19,7 +23,8 @@ use crate::{
 const MONEY: &str = "There is no money here: prices are kept, and nothing is paid";
 const DOCUMENTS: &str = "No documents are kept here; send them as a task's input or as chunks";
 const JUDGES: &str = "Nobody judges here; cancel the task, or give it to another agent anew";
-const OTHERS: &str = "Tasks stay with their agent; cancel this one and give another agent a new one";
+const OTHERS: &str =
+    "Tasks stay with their agent; cancel this one and give another agent a new one";
 
 /// What Agrenting has and Roost has not.
 pub(super) fn routes() -> Router<Arc<App>> {

@@ -89,7 +89,9 @@ pub(super) async fn page(
     if let Some(place) = place(asked)? {
         let (value, last) = (&place[0], &place[1]);
         if value.is_null() || !last.is_string() {
-            return Err(Error::bad_request("`cursor` is none that was given; begin without one"));
+            return Err(Error::bad_request(
+                "`cursor` is none that was given; begin without one",
+            ));
         }
         let behind = json!([{ field: { beyond: value } }, { field: value, id: { beyond: last } }]);
         let own = query["$and"].take();

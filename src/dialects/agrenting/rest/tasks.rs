@@ -90,8 +90,9 @@ pub(super) async fn cancel(Path(id): Path<String>, asked: Asked) -> Outcome {
 }
 
 async fn end(id: &str, word: &str, asked: &Asked) -> Outcome {
-    let task = asked.create(&["tasks", id, word], asked.data.clone());
-    Ok(Reply::ok(form(&task.await?)))
+    let path = ["tasks", id, word];
+    let task = asked.create(&path, asked.data.clone()).await?;
+    Ok(Reply::ok(form(&task)))
 }
 
 pub(super) async fn timeline(Path(id): Path<String>, asked: Asked) -> Outcome {
@@ -148,8 +149,9 @@ pub(super) async fn say_at(path: &[&str], asked: &Asked) -> Outcome {
 
 /// Emits a chunk: `{content, kind?, metadata?}`.
 pub(super) async fn emit(Path(id): Path<String>, asked: Asked) -> Outcome {
-    let chunk = asked.create(&["tasks", &id, "chunks"], asked.data.clone());
-    Ok(Reply::created(chunk.await?))
+    let path = ["tasks", &id, "chunks"];
+    let chunk = asked.create(&path, asked.data.clone()).await?;
+    Ok(Reply::created(chunk))
 }
 
 /// Chunks after a place: `?after=&limit=`.

@@ -4,13 +4,18 @@ use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Outcome, asked::Asked, envelope::Reply};
-use crate::{core::{Record, call::Method}, error::Result};
+use crate::{
+    core::{Record, call::Method},
+    error::Result,
+};
 
 /// Webhooks that are told at once: nobody has more.
 const MOST: u64 = 1_000;
 
 pub(super) async fn list(asked: Asked) -> Outcome {
-    let found = asked.records(&["webhooks"], json!({"$limit": MOST})).await?;
+    let found = asked
+        .records(&["webhooks"], json!({"$limit": MOST}))
+        .await?;
     Ok(Reply::ok(found.into_iter().map(form).collect()))
 }
 
