@@ -265,14 +265,14 @@ async fn tell(server: Arc<Server>, socket: Socket, watch: Watch, gone: Cancellat
     let left = visitor.left(Arc::clone(&server.app));
     let telling = async {
         match read(&server, &socket, &joined, story).await {
-            Ok(()) => pending().await,
+            Ok(()) => pending::<()>().await,
             // It may not be told any more.
             Err(error) if error.kind().status() < 500 => {}
             Err(error) => {
                 tracing::error!(%error, "a task's stream could not be read");
                 // It comes back and asks again.
                 server.peers.end(socket.id);
-                pending().await
+                pending::<()>().await;
             }
         }
     };

@@ -134,7 +134,7 @@ impl Asked {
                 known.get(*name).filter(|value| !value.is_null())
                     == hiring.get(*name).filter(|value| !value.is_null())
             };
-            if SAME.iter().all(|name| same(&name)) {
+            if SAME.iter().all(same) {
                 let id = text(&known, "id").unwrap_or_default();
                 return HIRINGS.read(work.tx, id, &work.by).await.map(Value::Object);
             }

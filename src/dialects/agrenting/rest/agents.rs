@@ -48,7 +48,10 @@ pub(super) async fn list(asked: Asked) -> Outcome {
     let next = agents.last().filter(|_| has_more);
     let next = next.map(|last| cursor(&json!([last.get("id")])));
     let agents = agents.into_iter().map(Value::Object).collect();
-    Ok(Reply::ok(Value::Array(agents)).with_meta("pagination", pagination(&total, next)))
+    Ok(
+        Reply::ok(Value::Array(agents))
+            .with_meta("pagination", pagination(&total, next.as_deref())),
+    )
 }
 
 /// Registers an agent: `{agent: {…}}`, or its fields alone.

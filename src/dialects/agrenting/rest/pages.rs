@@ -61,7 +61,7 @@ pub(super) fn place(asked: &Asked) -> Result<Option<Value>> {
 }
 
 /// What `meta.pagination` says.
-pub(super) fn pagination(total: &Value, next: Option<String>) -> Value {
+pub(super) fn pagination(total: &Value, next: Option<&str>) -> Value {
     json!({"total_count": total, "has_more": next.is_some(), "cursor": next})
 }
 
@@ -105,5 +105,5 @@ pub(super) async fn page(
     let next = found.last().filter(|_| has_more);
     let next = next.map(|last| cursor(&json!([last.get(field), last.get(id)])));
     let data = found.iter().map(form).collect();
-    Ok(Reply::ok(Value::Array(data)).with_meta("pagination", pagination(&total, next)))
+    Ok(Reply::ok(Value::Array(data)).with_meta("pagination", pagination(&total, next.as_deref())))
 }
