@@ -1,5 +1,7 @@
 //! Hirings: who is hired for what, who sees it, and what follows from how the task goes.
 
+#![expect(clippy::too_many_lines, reason = "each is one story, or a table")]
+
 use roost::{
     core::{call::Method, identity::Identity},
     error::Kind,
@@ -215,7 +217,7 @@ async fn a_hiring_moves_with_its_task_through_any_door(database: Fresh) {
         assert_eq!(hiring["completed_at"].is_string(), is_over);
         match status {
             "completed" => {
-                assert!(!hiring["task_output"].is_null() && hiring["started_at"].is_string())
+                assert!(!hiring["task_output"].is_null() && hiring["started_at"].is_string());
             }
             "failed" => assert_eq!(hiring["failed_reason"], "no words"),
             _ => {}
@@ -558,8 +560,8 @@ async fn bad_hirings_are_refused(database: Fresh) {
     let bob_s = made(&daemon, &bob, "hirings", poem()).await;
     let private = find(&daemon, &bob, "boards").await;
     let private = private["data"].as_array().expect("boards").iter();
-    let private = private.filter(|board| board["visibility"] == "private");
-    let board = private.last().expect("a board")["board_id"].clone();
+    let mut private = private.filter(|board| board["visibility"] == "private");
+    let board = private.next_back().expect("a board")["board_id"].clone();
     for (name, value, kind) in [
         ("agent_did", json!("did:example:nobody"), Kind::NotFound),
         ("agent_did", json!(5), Kind::BadRequest),
