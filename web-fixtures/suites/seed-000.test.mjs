@@ -15,7 +15,7 @@ import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { closeAll, keep, soon } from "../support/wait.mjs";
 
-const seeds = process.env.ROOST_SEEDS;
+const seeds = process.env.ROOST_SEEDS ?? fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
 
 /** What the page's programs find around them. */
 const PRELUDE = `
@@ -122,6 +122,6 @@ onEveryDatabase("Agrenting's page", (database) => {
 
   test("S0-42 the page's calls, written anew, do what the page says", () => tell(ANEW));
 
-  const skip = !seeds || !existsSync(seeds) ? "ROOST_SEEDS names no folder of pages" : false;
+  const skip = !existsSync(seeds) ? `there are no pages in ${seeds}` : false;
   test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await verbatim()));
 });
