@@ -4,6 +4,7 @@
 //! agent of the kind `client`, which is made when it is first needed and which nobody else sees.
 //! Source: docs/protocols/agrenting.md, "Agents".
 
+mod availability;
 mod clients;
 mod discovery;
 mod fields;
@@ -26,6 +27,7 @@ pub use self::{
 };
 use super::{
     api_keys, hirings,
+    online::Online,
     records::Records,
     registry::Service,
     rules::{Change, Rules, Scope},
@@ -58,16 +60,20 @@ static AGENTS: LazyLock<Table> = LazyLock::new(|| Table::of::<agents::Entity>("i
 static USERS: LazyLock<Table> = LazyLock::new(|| Table::of::<users::Entity>("user_id"));
 
 /// The service; removed agents' keys go with them.
-pub fn service(keys: &Records) -> Records {
+pub fn service(keys: &Records, online: &Online) -> Records {
     Records::of::<agents::Entity>("id")
         .paginate(100, 1_000)
         .in_order_of("created_at")
-        .rules(Agents { keys: keys.clone() })
+        .rules(Agents {
+            keys: keys.clone(),
+            online: online.clone(),
+        })
         .build()
 }
 
 struct Agents {
     keys: Records,
+    online: Online,
 }
 
 impl Rules for Agents {
@@ -162,6 +168,14 @@ impl Rules for Agents {
 
     fn leaves_out_nulls(&self) -> bool {
         true
+    }
+
+    fn render<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        agents: &'a mut [Record],
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(availability::render(db, agents, &self.online))
     }
 
     fn visible(&self, by: &Identity) -> Option<Condition> {

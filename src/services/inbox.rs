@@ -16,11 +16,14 @@ use crate::{
 pub const SOURCE: &str = "inbox";
 
 /// What there is to tell.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 10] = [
     "hiring.created",
     "hiring.completed",
+    "hiring.failed",
     "hiring.cancelled",
     "task.assigned",
+    "task.completed",
+    "task.failed",
     "task.cancelled",
     "task.submitted",
     "message.received",

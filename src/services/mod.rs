@@ -248,7 +248,7 @@ fn register_runs(services: &mut Services, runs: &Arc<Runs>) {
 
 /// Registers who works for others.
 fn register_agents(services: &mut Services, keys: &Records) {
-    let agents = services.add_records("agents", agents::service(keys));
+    let agents = services.add_records("agents", agents::service(keys, &services.online));
     if let Some(entry) = services.entry("agents") {
         entry.for_agents([Method::Find, Method::Get, Method::Patch]);
     }
