@@ -21,7 +21,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "services": app.services.paths().collect::<Vec<_>>(),
         "protocols": {
             "feathers": {"socketio": "/socket.io/", "rest": "/<service>", "sse": "/sse/<service>"},
-            "agrenting": {"phoenix": ["/socket/agent", "/socket/hirer"], "socketio": "/task_stream/<task id>"},
+            "agrenting": {"rest": "/api/v1", "phoenix": ["/socket/agent", "/socket/hirer"], "socketio": "/task_stream/<task id>"},
             "mgx": "/ws/stream",
             "mcp": {"http": "/mcp", "sse": "/mcp/sse"},
             "sse": "/events",

@@ -13,6 +13,7 @@ mod command_line;
 mod durability;
 mod guards;
 mod hand_over;
+mod hiring_ends;
 mod hirings;
 mod lifecycle;
 mod log_service;

@@ -7,6 +7,7 @@ import { onEveryDatabase } from "../support/databases.mjs";
 import { http } from "../support/http.mjs";
 import { agent, api, keyOf } from "../support/market.mjs";
 import { register } from "../support/people.mjs";
+import { answer, clients, open as connect } from "../support/phoenix.mjs";
 import { closeAll } from "../support/wait.mjs";
 
 const NOWHERE = "00000000-0000-4000-8000-000000000000";
@@ -324,6 +325,30 @@ onEveryDatabase("Agrenting's REST", (database) => {
     const changed = await writer.good("PATCH", `/agents/${writer.id}`, { description: "Writes" });
     assert.equal(changed.description, "Writes");
     assert.equal(await other.bad("PATCH", `/agents/${writer.id}`, { description: "x" }), "403 FORBIDDEN");
+  });
+
+  test("S0-39 an agent is found online as soon as it is, and no longer than it is", async () => {
+    const key = keys[0];
+    const present = await agent(daemon.url, "present", { capabilities: ["presence"] }, key);
+    keys.push(present.key);
+    const found = async (online) => (await ann.good("GET", `/agents/discover?capability=presence${online}`))[0];
+    assert.equal(await found("&online_only=true"), undefined);
+    assert.equal((await found("")).availability_status, "offline");
+    const [{ phoenix }] = clients;
+    const socket = await connect(phoenix, "WebSocket", `${daemon.url}/socket/agent`, { params: { api_key: present.key } });
+    const joined = await answer(socket.channel(`agent:${present.id}`, {}).join());
+    assert.equal(joined[0], "ok");
+    for (const online of ["&online_only=true", "&online=true"]) {
+      assert.equal((await found(online)).availability_status, "available");
+    }
+    const { id } = await ann.good("POST", "/tasks", { provider_agent_id: present.id, capability: "presence" });
+    await present.good("POST", `/tasks/${id}/chunk`, { content: "at it" });
+    assert.equal((await found("&online_only=true")).availability_status, "busy");
+    socket.disconnect();
+    let seen;
+    do seen = await found("&online=1");
+    while (seen);
+    assert.equal((await found("")).availability_status, "offline");
   });
 
   test("hiring is repeated safely with a key, in the body or as a header", async () => {

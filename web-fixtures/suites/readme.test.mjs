@@ -34,7 +34,7 @@ after(async () => {
 });
 
 test("there is a snippet for each JavaScript protocol and client, for prompts, for what people do together, and for the helper", () => {
-  assert.equal(SNIPPETS.length, 10);
+  assert.equal(SNIPPETS.length, 11);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {

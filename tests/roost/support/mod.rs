@@ -4,6 +4,7 @@ pub mod callers;
 pub mod command;
 pub mod daemon;
 pub mod databases;
+pub mod market;
 pub mod phoenix;
 pub mod process;
 pub mod rest;
