@@ -1,10 +1,12 @@
 //! Hirings: what follows from how the task goes, and what the sides say.
 
+#![expect(clippy::too_many_lines, reason = "each is one story, or a table")]
+
 use roost::{
     core::{call::Method, identity::Identity},
     error::Kind,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     on_both_databases,
@@ -78,7 +80,7 @@ async fn a_hiring_moves_with_its_task_through_any_door(database: Fresh) {
         assert_eq!(hiring["completed_at"].is_string(), is_over);
         match status {
             "completed" => {
-                assert!(!hiring["task_output"].is_null() && hiring["started_at"].is_string())
+                assert!(!hiring["task_output"].is_null() && hiring["started_at"].is_string());
             }
             "failed" => assert_eq!(hiring["failed_reason"], "no words"),
             _ => {}

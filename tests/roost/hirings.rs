@@ -1,5 +1,7 @@
 //! Hirings: who is hired for what, and who sees it.
 
+#![expect(clippy::too_many_lines, reason = "each is one story, or a table")]
+
 use roost::{
     core::{call::Method, identity::Identity},
     error::Kind,
@@ -220,8 +222,8 @@ async fn bad_hirings_are_refused(database: Fresh) {
     let bob_s = made(&daemon, &bob, "hirings", poem()).await;
     let private = find(&daemon, &bob, "boards").await;
     let private = private["data"].as_array().expect("boards").iter();
-    let private = private.filter(|board| board["visibility"] == "private");
-    let board = private.last().expect("a board")["board_id"].clone();
+    let mut private = private.filter(|board| board["visibility"] == "private");
+    let board = private.next_back().expect("a board")["board_id"].clone();
     for (name, value, kind) in [
         ("agent_did", json!("did:example:nobody"), Kind::NotFound),
         ("agent_did", json!(5), Kind::BadRequest),

@@ -26,6 +26,13 @@ on_both_databases!(nothing_found_answered_published_or_streamed_holds_a_secret);
 /// Services whose answers are what somebody logs in with from then on.
 const GIVERS: [&str; 2] = ["authentication", "authentication/refresh"];
 
+/// What is told once, to who makes it.
+const TOLD_ONCE: [(&str, &str); 3] = [
+    ("api-keys", "key"),
+    ("agents/register", "api_key"),
+    ("webhooks", "secret_key"),
+];
+
 /// What lasts as long as a connection does: one shows it, below.
 const FLEETING: [&str; 2] = ["presence", "sessions/:id/messages/queue"];
 
@@ -126,12 +133,14 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     let (entry, _) = daemon.app.services.find(&segments).expect("a service");
     let board = rest.create("boards", &json!({})).await["board_id"].clone();
     let session = rest.create("sessions", &json!({})).await["session_id"].clone();
+    let agent = rest.create("agents", &json!({"name": "n"})).await["did"].clone();
     let is_board = path.starts_with("boards");
     let id = if is_board { &board } else { &session };
     let url = path.replace(":id", id.as_str().unwrap_or_default());
     let sample = with_secrets(json!({
         "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session,
         "board_id": board, "user_id": user, "prompt": "say something",
+        "agent_did": agent, "task_description": "d", "callback_url": "https://hooks.example/",
     }));
     let seen = &mut Vec::new();
     if entry.allows(&Method::Create) {
@@ -171,12 +180,15 @@ async fn ask(
     body: Option<&Value>,
     seen: &mut Vec<String>,
 ) -> Value {
-    let makes_key = verb == Verb::POST && path == "api-keys";
+    let told = TOLD_ONCE
+        .iter()
+        .filter(|(of, _)| verb == Verb::POST && *of == path);
     let (status, mut answer) = rest.send(verb, &format!("/{path}"), body).await;
     assert!(status < 500, "{path}: {answer}");
-    if let Some(answer) = answer.as_object_mut().filter(|_| makes_key) {
-        // Told once, to who makes it.
-        answer.remove("key");
+    for (_, secret) in told {
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove(*secret);
+        }
     }
     seen.push(answer.to_string());
     answer
