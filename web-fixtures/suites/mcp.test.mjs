@@ -22,7 +22,12 @@ const READS = [
 /** What a tool does that does not only read. */
 const WRITES = {
   send_prompt: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
-  task_emit_chunk: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+  ...Object.fromEntries(
+    ["task_emit_chunk", "submit_hiring_result", "report_hiring_failure", "add_hiring_message"].map((name) => [
+      name,
+      { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+    ]),
+  ),
 };
 const READING = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 
@@ -202,7 +207,8 @@ onEveryDatabase("MCP", (database) => {
         const foreign = await create("/sessions", {});
         const [its, others] = [await connect(open.url, revision, api_key), await connect(open.url, revision, other.api_key)];
         const own = READS.filter((name) => !/board/.test(name));
-        assert.deepEqual(names(await its.listTools()), [...own, "task_emit_chunk"].sort());
+        const doings = Object.keys(WRITES).filter((name) => name !== "send_prompt");
+        assert.deepEqual(names(await its.listTools()), [...own, ...doings].sort());
         const { answer: sessions } = await tool(its, "list_sessions");
         assert.deepEqual(sessions.data.map((it) => it.session_id), [session_id]);
         assert.equal((await tool(its, "get_session", { session_id: foreign.session_id })).error.code, 404);
@@ -216,14 +222,37 @@ onEveryDatabase("MCP", (database) => {
         assert.deepEqual([answer.task_id, answer.seq, answer.kind], [task_id, 1, "chat"]);
         const stored = await (await fetch(`${open.url}/tasks/${task_id}/chunks`)).json();
         assert.deepEqual(stored.data.map(({ content }) => content), [chunk.content]);
-        // An agent is told what is addressed to it, and this was not.
-        assert.deepEqual((await tool(its, "read_events", { since: before.next })).answer.events, []);
+        // An agent is told what is addressed to it, and what is streamed by what it has part in.
+        const { answer: told } = await tool(its, "read_events", { since: before.next });
+        assert.deepEqual(told.events.map(({ name, data }) => [name, data.seq]), [["stream:chunk", 1]]);
         // To another agent there is no such task, session or event.
         const { error } = await tool(others, "task_emit_chunk", chunk);
         assert.ok([403, 404].includes(error.code), JSON.stringify(error));
         assert.equal((await tool(others, "get_task", { task_id })).error.code, 404);
         assert.equal((await tool(others, "list_sessions")).answer.total, 0);
         assert.deepEqual((await tool(others, "read_events", { since: before.next })).answer.events, []);
+      });
+
+      test("an agent does what it was hired for: it asks, streams and says what came of it, or that it failed", async () => {
+        const { agent, api_key } = await create("/agents/register", { name: "Poet" });
+        const its = await connect(open.url, revision, api_key);
+        const hire = () => create("/hirings", { agent_id: agent.id, task_description: "A poem, please", capability_requested: "poems", price: "1.00" });
+        const [one, two] = [await hire(), await hire()];
+        const asked = await tool(its, "add_hiring_message", { hiring_id: one.id, content: "Of what?", message_type: "question" });
+        assert.equal(asked.answer.content, "Of what?");
+        const done = await tool(its, "submit_hiring_result", { hiring_id: one.id, result: { lines: 4 } });
+        assert.deepEqual([done.answer.id, done.answer.status], [one.task_id, "completed"]);
+        const failed = await tool(its, "report_hiring_failure", { task_id: two.task_id, reason: "No rhyme" });
+        assert.deepEqual([failed.answer.status, failed.answer.error_reason], ["failed", "No rhyme"]);
+        const hirings = await Promise.all([one, two].map(async ({ id }) => (await fetch(`${open.url}/hirings/${id}`)).json()));
+        assert.deepEqual(hirings.map(({ status }) => status), ["completed", "failed"]);
+        assert.deepEqual(hirings[0].task_output, { lines: 4 });
+        const both = await tool(its, "submit_hiring_result", { hiring_id: one.id, task_id: one.task_id, result: "" });
+        assert.equal(both.error.code, 400);
+        const other = await create("/agents/register", { name: "Other poet" });
+        const others = await connect(open.url, revision, other.api_key);
+        const stolen = await tool(others, "submit_hiring_result", { task_id: two.task_id, result: "" });
+        assert.ok([403, 404].includes(stolen.error.code));
       });
 
       test("what is wrong is said, as a result that a model can read", async () => {

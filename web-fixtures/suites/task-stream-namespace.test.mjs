@@ -94,6 +94,16 @@ onEveryDatabase("Tasks' streams in namespaces", (database) => {
     await ahead.count(1);
   });
 
+  test("an agent's key does not open what everybody hears", async () => {
+    for (const given of [{ auth: { api_key: cast.provider.key } }, { extraHeaders: { "x-api-key": cast.provider.key } }]) {
+      const socket = io(daemon.url, { forceNew: true, reconnection: false, ...given });
+      keep(() => socket.close());
+      const answered = new Promise((done) => socket.once("connect_error", done).once("connect", () => done(null)));
+      const error = await soon(answered, "a refusal");
+      assert.match(error?.message ?? "let in", /agent's key/);
+    }
+  });
+
   test("S0-33 S0-34 chunks are emitted where they are watched, in order, and each is answered", async () => {
     const task = await cast.task();
     const { client: provider, ...own } = await watch(task, { api_key: cast.provider.key });

@@ -21,7 +21,12 @@ use super::{
     resume::Handshake,
     rooms::{Adapter, Socket},
 };
-use crate::{App, config::Streams, core::connection::Connection, error::Result};
+use crate::{
+    App,
+    config::Streams,
+    core::connection::Connection,
+    error::{Error, Result},
+};
 
 /// Packets that may wait for one socket.
 const QUEUE: usize = 4_096;
@@ -159,6 +164,15 @@ async fn admit(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> 
         Some(shown) => login(&server.app, &shown).await?,
         None => None,
     };
+    // What everybody hears here is not for agents.
+    if login
+        .as_ref()
+        .is_some_and(|login| login.identity.agent_id().is_some())
+    {
+        return Err(Error::forbidden(
+            "An agent's key opens /task_stream/<task id>, /socket/agent, /api/v1 and /mcp",
+        ));
+    }
     let login = SocketLogin::new(server, socket.id, wishes, login);
     server.peers.add(Arc::clone(&login), websocket);
     socket.on_fallback(Calls::new(Arc::clone(&login), address));

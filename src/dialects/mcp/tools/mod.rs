@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::{
-    agents::EmitChunk,
+    agents::{AddMessage, EmitChunk, ReportFailure, SubmitResult},
     events::ReadEvents,
     records::{
         GetBoard, GetSession, GetTask, ListBoards, ListMessages, ListSessions, ListTasks,
@@ -45,6 +45,9 @@ pub(super) fn all() -> Vec<Tool> {
         Tool::of::<SendPrompt>(),
         Tool::of::<ReadEvents>(),
         Tool::of::<EmitChunk>(),
+        Tool::of::<SubmitResult>(),
+        Tool::of::<ReportFailure>(),
+        Tool::of::<AddMessage>(),
     ]
 }
 
@@ -149,6 +152,7 @@ fn without_formats(schema: &mut Schema) {
 }
 
 /// Somebody who calls a tool.
+#[derive(Clone)]
 pub(super) struct Asker {
     /// What is called.
     pub(super) app: Arc<App>,
