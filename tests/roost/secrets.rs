@@ -180,12 +180,10 @@ async fn ask(
     body: Option<&Value>,
     seen: &mut Vec<String>,
 ) -> Value {
-    let told = TOLD_ONCE
-        .iter()
-        .filter(|(of, _)| verb == Verb::POST && *of == path);
+    let is_new = verb == Verb::POST;
     let (status, mut answer) = rest.send(verb, &format!("/{path}"), body).await;
     assert!(status < 500, "{path}: {answer}");
-    for (_, secret) in told {
+    for (_, secret) in TOLD_ONCE.iter().filter(|(of, _)| is_new && *of == path) {
         if let Some(answer) = answer.as_object_mut() {
             answer.remove(*secret);
         }

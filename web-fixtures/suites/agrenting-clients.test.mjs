@@ -65,7 +65,8 @@ onEveryDatabase("Agrenting's clients", (database) => {
     const client = new paperclip.AgrentingClient(config);
     const receiver = await Receiver.start();
     const { id: hook, secret_key } = await client.registerWebhook({ callbackUrl: receiver.url });
-    const task = await client.createTask({ providerAgentId: writer.did, capability: "text", input: "x", maxPrice: "30" });
+    const asked = { providerAgentId: writer.did, capability: "text", input: "x", maxPrice: "30" };
+    const task = await client.createTask(asked);
     await writer.good("PUT", `/tasks/${task.id}/progress`, { progress_percent: 30 });
     assert.equal((await client.getTaskProgress(task.id)).progress_percent, 30);
     await writer.good("PUT", `/tasks/${task.id}/complete`, { output: "poem" });

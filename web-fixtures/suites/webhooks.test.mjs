@@ -81,8 +81,8 @@ onEveryDatabase("webhooks", (database) => {
     await ann.good("POST", `/tasks/${id}/cancel`);
     await made.receiver.takes(2);
     const told = made.receiver.calls.map(({ body, status }) => [body.event, status]);
-    const first = ["task.created"];
-    assert.deepEqual(told, [[...first, 500], [...first, 302], [...first, 404], [...first, 200], ["task.cancelled", 200]]);
+    const first = [500, 302, 404, 200].map((status) => ["task.created", status]);
+    assert.deepEqual(told, [...first, ["task.cancelled", 200]]);
     const ids = new Set(made.receiver.calls.map(({ headers }) => headers["x-webhook-delivery"]));
     assert.equal(ids.size, 2, "what is told again has the same id");
     await remove(ann, made);
@@ -131,7 +131,8 @@ onEveryDatabase("webhooks", (database) => {
     const client = await agent(daemon.url, "client");
     const receiver = await Receiver.start();
     const { port } = new URL(receiver.url);
-    for (const host of ["127.0.0.1", "127.1", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"]) {
+    const own = ["127.0.0.1", "127.1", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]"];
+    for (const host of [...own, "10.0.0.1", "169.254.169.254"]) {
       const callback_url = `http://${host}:${port}/`;
       assert.equal(await client.bad("POST", "/webhooks", { callback_url }), "422 VALIDATION_ERROR", host);
     }
