@@ -83,6 +83,7 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
     let outside = Outside {
         workspace,
         agent: agent(config)?,
+        local: local(config),
         webhooks,
     };
     tls::prepare();
@@ -106,9 +107,16 @@ pub fn agent(config: &Config) -> Result<SharedAgent, String> {
                 .to_owned(),
         );
     }
-    let usual = AgentLimits::default();
-    Ok(Arc::new(Command::new(AgentSettings {
-        command: command.to_owned(),
+    let mut settings = local(config);
+    settings.command = command.to_owned();
+    Ok(Arc::new(Command::new(settings)))
+}
+
+/// What agents' commands are run with, whatever the command is.
+fn local(config: &Config) -> AgentSettings {
+    let (agent, usual) = (&config.agent, AgentLimits::default());
+    AgentSettings {
+        command: String::new(),
         input: match agent.agent_input {
             AgentInput::Text => Input::Text,
             AgentInput::Lines => Input::Lines,
@@ -123,7 +131,7 @@ pub fn agent(config: &Config) -> Result<SharedAgent, String> {
             runs: usize::try_from(agent.agent_runs).unwrap_or(usize::MAX),
             ..usual
         },
-    })))
+    }
 }
 
 /// The door, set as the configuration says.

@@ -118,6 +118,9 @@ pub async fn serve_with(
     if let Some(runs) = &app.services.runs {
         runs.recover(&app.store).await?;
     }
+    if let Some(swarms) = &app.services.swarms {
+        swarms.recover(&app.store).await?;
+    }
     let connections = Connections::default();
     let dialects = dialects::build(&app, more);
     for listener in listeners {

@@ -10,6 +10,7 @@ mod m0004_members;
 mod m0005_api_keys;
 mod m0006_runs;
 mod m0007_agents;
+mod m0008_swarms;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_api_keys::Migration),
             Box::new(m0006_runs::Migration),
             Box::new(m0007_agents::Migration),
+            Box::new(m0008_swarms::Migration),
         ]
     }
 }

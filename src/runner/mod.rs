@@ -5,12 +5,14 @@
 //!
 //! # Layout
 //! - [`echo`]: the built-in agent
+//! - [`kept`]: a child process that is kept over turns
 //! - [`command`]: a child process per prompt; `process` starts and ends it, `reader` takes its lines,
 //!   `transcript` understands them (`lines` our format, `claude` Claude Code's)
 //! - `story`: what every agent says, in the order that [`Output`] promises
 
 pub mod command;
 pub mod echo;
+pub mod kept;
 
 mod claude;
 mod complaints;

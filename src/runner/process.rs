@@ -70,6 +70,11 @@ impl Process {
         })
     }
 
+    /// Its id, as long as it was not taken away.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Lets it end by itself for a while, since it said that it is done; then, or when it is told that this
     /// is enough, stops it.
     pub(super) async fn leave(mut self, enough: impl Future<Output = ()>) -> Option<ExitStatus> {
@@ -123,7 +128,10 @@ fn command(settings: &Settings, prompt: &Prompt) -> Command {
     }
     let variables = [
         ("ROOST_SESSION_ID", Some(&prompt.session)),
-        ("ROOST_TASK_ID", Some(&prompt.task)),
+        (
+            "ROOST_TASK_ID",
+            Some(&prompt.task).filter(|task| !task.is_empty()),
+        ),
         ("AGENT_SESSION", prompt.agent_session.as_ref()),
         ("AGENT_MODEL", prompt.model.as_ref()),
         ("AGENT_PERMISSION_MODE", prompt.permission_mode.as_ref()),
@@ -189,7 +197,8 @@ pub(super) async fn feed(
     }
 }
 
-async fn say(stdin: &mut ChildStdin, line: &Value) -> bool {
+/// Writes a line; whether it was taken.
+pub(super) async fn say(stdin: &mut ChildStdin, line: &Value) -> bool {
     stdin
         .write_all(format!("{line}\n").as_bytes())
         .await

@@ -1,7 +1,7 @@
 //! The lines of a pipe, cut out of its buffer and not copied.
 
-use bytes::{Bytes, BytesMut};
-use memchr::memchr;
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::{memchr, memmem};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,31 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         None
     }
 
+    /// What stands before a mark that has arrived already; both are taken.
+    pub(super) fn before(&mut self, mark: &[u8]) -> Option<Bytes> {
+        // The mark may have come in two reads.
+        let from = self.searched.saturating_sub(mark.len());
+        let Some(found) = memmem::find(&self.buffer[from..], mark) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let text = self.buffer.split_to(from + found);
+        self.buffer.advance(mark.len());
+        self.searched = 0;
+        Some(text.freeze())
+    }
+
+    /// Bytes that have arrived and are not taken.
+    pub(super) fn waiting(&self) -> u64 {
+        u64::try_from(self.buffer.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Forgets what has arrived and is not taken.
+    pub(super) fn forget(&mut self) {
+        self.buffer.clear();
+        self.searched = 0;
+    }
+
     /// Waits for more. `false` at the end; and once `over` is cancelled, when nothing is there at once.
     ///
     /// Nothing is lost if it is not awaited to its end.
@@ -87,7 +112,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) async fn discard(&mut self) {
         let (never, mut room) = (CancellationToken::new(), true);
         while room {
-            self.buffer.clear();
+            self.forget();
             room = self.more(&never).await;
         }
     }
@@ -122,6 +147,34 @@ mod tests {
         assert_eq!(pieces(b"", 10).await, [""; 0]);
         assert_eq!(pieces(b"123\n12\n", 2).await, ["(3)", "12"]);
         assert_eq!(pieces(b"123", 2).await, ["(3)"]);
+    }
+
+    #[tokio::test]
+    async fn finds_a_mark_that_comes_in_parts() {
+        let pipe = in_parts(&[b"one<", b"<>", b">two<<", b">>rest"]);
+        let (mut lines, never) = (Lines::new(pipe, 9), CancellationToken::new());
+        let mut texts = Vec::new();
+        loop {
+            while let Some(text) = lines.before(b"<<>>") {
+                texts.push(String::from_utf8_lossy(&text).into_owned());
+            }
+            if !lines.more(&never).await {
+                break;
+            }
+        }
+        assert_eq!(texts, ["one", "two"]);
+        assert_eq!(lines.waiting(), 4);
+        lines.forget();
+        assert_eq!(lines.waiting(), 0);
+    }
+
+    /// A pipe from which each read takes one part.
+    fn in_parts(parts: &[&'static [u8]]) -> impl AsyncRead + Unpin {
+        let empty: Box<dyn AsyncRead + Unpin> = Box::new(tokio::io::empty());
+        parts
+            .iter()
+            .rev()
+            .fold(empty, |rest, part| Box::new(part.chain(rest)))
     }
 
     #[tokio::test]

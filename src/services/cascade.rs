@@ -74,7 +74,7 @@ impl Clear {
 }
 
 /// Removes a part of a session's messages if that is not all; whether it did.
-async fn clear_part(session: &str, work: &mut Work<'_>) -> Result<bool> {
+pub(super) async fn clear_part(session: &str, work: &mut Work<'_>) -> Result<bool> {
     let table = Table::of::<messages::Entity>("message_id");
     let messages = found(&table, session, Some(PART), work).await?;
     if (messages.len() as u64) < PART {

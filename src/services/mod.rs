@@ -36,6 +36,7 @@ pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
 pub mod streams;
+pub mod swarms;
 pub mod tasks;
 pub mod users;
 pub mod values;
@@ -67,6 +68,7 @@ use self::{
     runs::{Decide, Prompts, Queue, Runs, Stop},
     session_streams::SessionStreams,
     streams::{Chunks, Streams},
+    swarms::Swarms,
     tasks::{End, Ending},
     users::HashPasswords,
     webhooks::Deliveries,
@@ -75,7 +77,7 @@ use self::{
 use crate::{
     core::{call::Method, identity::Role, turn::Turn},
     error::Result,
-    runner::SharedAgent,
+    runner::{self, SharedAgent},
     store::Store,
 };
 
@@ -85,6 +87,8 @@ pub struct Outside {
     pub workspace: Workspace,
     /// Who executes prompts.
     pub agent: SharedAgent,
+    /// What local agents of swarms are run with, but for the command.
+    pub local: runner::command::Settings,
     /// How webhooks are called.
     pub webhooks: webhooks::Settings,
 }
@@ -106,6 +110,8 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     register_hirings(services, &sessions);
     register_webhooks(services, outside.webhooks);
     let streams = register_streams(services, &tasks, limits);
+    let of_sessions = [&sessions, &tasks, &messages];
+    register_swarms(services, workspace, outside.local, of_sessions, &streams);
     let runs = Runs::new(
         outside.agent,
         [&sessions, &tasks, &messages],
@@ -215,6 +221,30 @@ fn register_streams(
         .for_agents([Method::Find, Method::Create]);
     services.streams = Some(Arc::clone(&streams));
     streams
+}
+
+/// Registers swarms.
+fn register_swarms(
+    services: &mut Services,
+    workspace: &Workspace,
+    local: runner::command::Settings,
+    of_sessions: [&Records; 3],
+    streams: &Arc<Streams>,
+) {
+    let settings = swarms::Settings {
+        folder: workspace.folder.join("swarms"),
+        any_file: workspace.files,
+        local,
+    };
+    let swarms = Swarms::new(
+        settings,
+        of_sessions,
+        Arc::clone(streams),
+        services.tasks.clone(),
+        services.stopping.clone(),
+    );
+    swarms::register(services, &swarms);
+    services.swarms = Some(swarms);
 }
 
 /// Registers repos, their clones and worktrees.

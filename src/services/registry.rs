@@ -14,6 +14,7 @@ use super::{
     records::Records,
     runs::Runs,
     streams::Streams,
+    swarms::Swarms,
     webhooks,
 };
 use crate::{
@@ -160,6 +161,8 @@ pub struct Services {
     pub streams: Option<Arc<Streams>>,
     /// What calls webhooks; nothing where there are none.
     pub webhooks: Option<Arc<webhooks::Caller>>,
+    /// Swarms; none where there are no tasks.
+    pub swarms: Option<Arc<Swarms>>,
     /// What runs in the background.
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -180,6 +183,7 @@ impl Services {
             online: Online::new(Arc::new(SystemClock)),
             runs: None,
             streams: None,
+            swarms: None,
             webhooks: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -30,6 +30,12 @@ pub fn boards(by: &Identity) -> Option<Condition> {
     (!sees_all(by)).then(|| is_seen(board, by))
 }
 
+/// What is on a board that somebody sees, or on none; `None` if that is everything.
+pub fn on_board(by: &Identity, board: impl Fn() -> Expr) -> Option<Condition> {
+    let on_none = Expr::is_null(board());
+    (!sees_all(by)).then(|| Condition::any().add(on_none).add(is_seen(board, by)))
+}
+
 /// Whether a board is public or somebody is its member.
 fn is_seen(board: impl Fn() -> Expr, by: &Identity) -> Condition {
     let mut private = Query::select();

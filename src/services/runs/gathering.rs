@@ -153,7 +153,7 @@ impl Writer {
 }
 
 /// A text in pieces that are not too long.
-fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+pub(in crate::services) fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let end = text.floor_char_boundary(LONGEST);
         let (piece, rest) = text

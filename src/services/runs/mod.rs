@@ -15,7 +15,9 @@ mod routes;
 mod telling;
 mod watch;
 
+pub(super) use gathering::pieces;
 pub use routes::{Decide, Prompts, Queue, Stop};
+pub(super) use watch::insist;
 
 use std::{
     collections::HashMap,
@@ -149,7 +151,7 @@ impl Runs {
 }
 
 /// A record, or `None` if it is not there any more.
-fn there<T>(read: Result<T>) -> Result<Option<T>> {
+pub(super) fn there<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Ok(record) => Ok(Some(record)),
         Err(error) if error.kind() == Kind::NotFound => Ok(None),
@@ -168,12 +170,12 @@ fn at<'a>(record: &'a Record, name: &str) -> &'a Value {
 }
 
 /// The start of a text, for lists and previews, with nothing in it that a column refuses.
-fn start(text: &str, characters: usize) -> String {
+pub(super) fn start(text: &str, characters: usize) -> String {
     text.chars().take(characters).map(shown).collect()
 }
 
 /// A text that a column takes.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 

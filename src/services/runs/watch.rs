@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     PREVIEW, Runs, asking::Question, begin::Started, clean, ending::Ended, gathering::Gathering,
@@ -345,10 +346,23 @@ where
     T: Send + 'static,
     U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
 {
+    insist(&runs.stopping, store, unit).await
+}
+
+/// Runs a unit of work; again and again while the database is not to be had, until the daemon stops.
+pub(in crate::services) async fn insist<T, U>(
+    stopping: &CancellationToken,
+    store: &Store,
+    unit: U,
+) -> Result<T>
+where
+    T: Send + 'static,
+    U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
+{
     loop {
         let turn = Turn::default();
         match store.write(&turn, unit.clone()).await {
-            Err(error) if error.kind() == Kind::Unavailable && !runs.stopping.is_cancelled() => {
+            Err(error) if error.kind() == Kind::Unavailable && !stopping.is_cancelled() => {
                 sleep(AGAIN).await;
             }
             outcome => return outcome,

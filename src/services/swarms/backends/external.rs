@@ -1,0 +1,196 @@
+//! Whoever connects and takes an agent's place: is given its turns one by one, and answers them. While nobody
+//! does, they wait.
+
+use std::{
+    future::ready,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Backend, Turn};
+use crate::{
+    core::BoxFuture,
+    error::{Error, Result},
+    services::swarms::{inbox::Item, rows::refused, turns::Outcome},
+};
+
+/// Who holds an agent's place, if anybody, and what they were given.
+pub struct External {
+    /// Counts attachments; 0 while there is none.
+    holder: watch::Sender<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    to: Option<mpsc::Sender<Value>>,
+    given: Option<(String, oneshot::Sender<Answered>)>,
+}
+
+/// What was answered, and who is told that it is stored.
+type Answered = (Outcome, oneshot::Sender<()>);
+
+/// An agent's place, held. Dropped, it is free again; whoever takes it next is given the turn that is open.
+pub struct Attachment {
+    external: Arc<External>,
+    number: u64,
+    items: mpsc::Receiver<Value>,
+}
+
+impl Attachment {
+    /// The next turn, `{id, type, from, content}`: `type` is `task` or `message`, `id` belongs to the answer.
+    /// `None` once somebody else took the place.
+    pub async fn next(&mut self) -> Option<Value> {
+        self.items.recv().await
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut state = self.external.lock();
+        if state.last == self.number {
+            state.to = None;
+            self.external.holder.send_replace(0);
+        }
+    }
+}
+
+impl External {
+    pub(in crate::services::swarms) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            holder: watch::channel(0).0,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Takes the place; who held it before has lost it.
+    pub(in crate::services::swarms) fn attach(self: &Arc<Self>) -> Attachment {
+        let (to, items) = mpsc::channel(4);
+        let mut state = self.lock();
+        state.last += 1;
+        state.to = Some(to);
+        let number = state.last;
+        self.holder.send_replace(number);
+        drop(state);
+        Attachment {
+            external: Arc::clone(self),
+            number,
+            items,
+        }
+    }
+
+    /// Lets go of whoever holds the place.
+    pub(in crate::services::swarms) fn clear(&self) {
+        self.lock().to = None;
+        self.holder.send_replace(0);
+    }
+
+    /// Answers the turn that was given, and waits until that is stored.
+    ///
+    /// # Errors
+    /// `NotFound` if no such turn is open, `Unavailable` if it is not known whether it was stored.
+    pub(in crate::services::swarms) async fn answer(
+        &self,
+        id: &str,
+        outcome: Outcome,
+    ) -> Result<()> {
+        let missing = || refused(Error::not_found("No such turn is open"), ":not_found");
+        let given = self.lock().given.take_if(|(given, _)| given == id);
+        let (_, answer) = given.ok_or_else(missing)?;
+        let (stored, known) = oneshot::channel();
+        answer.send((outcome, stored)).map_err(|_| missing())?;
+        let unknown = |_| Error::unavailable("The answer may have been stored");
+        known.await.map_err(unknown)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The swarm's side of the place.
+pub(super) struct Seat {
+    external: Arc<External>,
+    holder: watch::Receiver<u64>,
+    /// Who is to be told that the turn's end is stored.
+    stored: Option<oneshot::Sender<()>>,
+}
+
+impl Seat {
+    pub(super) fn new(external: Arc<External>) -> Self {
+        let holder = external.holder.subscribe();
+        Self {
+            external,
+            holder,
+            stored: None,
+        }
+    }
+
+    async fn take(&mut self, item: &Item) -> Turn {
+        let told = json!({
+            "id": item.id,
+            "type": item.kind,
+            "from": item.from,
+            "content": item.content,
+        });
+        let number = *self.holder.borrow_and_update();
+        let (answer, answered) = oneshot::channel();
+        let to = {
+            let mut state = self.external.lock();
+            state.given = Some((item.id.clone(), answer));
+            state.to.clone()
+        };
+        if to.is_none_or(|to| to.try_send(told).is_err()) {
+            // Who left is noticed by `ready`.
+            tokio::task::yield_now().await;
+            return Turn::Lost(None);
+        }
+        tokio::select! {
+            biased;
+            answered = answered => match answered {
+                Ok((outcome, stored)) => {
+                    self.stored = Some(stored);
+                    Turn::Over(outcome)
+                }
+                Err(_) => Turn::Lost(None),
+            },
+            _ = self.holder.wait_for(|now| *now != number) => Turn::Lost(None),
+        }
+    }
+}
+
+impl Backend for Seat {
+    fn ready(&mut self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            // Both ends are here: it is never closed.
+            drop(self.holder.wait_for(|number| *number > 0).await);
+            Ok(())
+        })
+    }
+
+    fn turn<'a>(&'a mut self, item: &'a Item) -> BoxFuture<'a, Turn> {
+        Box::pin(self.take(item))
+    }
+
+    fn idle(&mut self) -> BoxFuture<'_, Option<Value>> {
+        Box::pin(async {
+            drop(self.holder.wait_for(|number| *number == 0).await);
+            None
+        })
+    }
+
+    fn stored(&mut self) {
+        if let Some(stored) = self.stored.take() {
+            // Who answered may be gone.
+            let _ = stored.send(());
+        }
+    }
+
+    fn end(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.external.lock().given = None;
+        Box::pin(ready(()))
+    }
+}

@@ -1,0 +1,266 @@
+//! How swarms change while they run: agents come and go, edges, too.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    Swarms,
+    definition::{AGENTS as MOST, Spec},
+    lifecycle::Steering,
+    routing::{SPECIAL, Topology},
+    rows::{self, AGENTS, Member, Swarm, refused},
+    telling::{Entry, push},
+};
+use crate::{
+    core::turn::Turn,
+    error::{Error, Result},
+    store::lane::Work,
+};
+
+impl Swarms {
+    /// Adds an agent, with its edges.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` where there is one of its name, `BadRequest` for an edge that leads nowhere.
+    pub(super) async fn add_agent(
+        self: Arc<Self>,
+        name: String,
+        (spec, edges): (Spec, Topology),
+        steering: Steering,
+    ) -> Result<Value> {
+        self.check(&name, &steering).await?;
+        let lock = self.lock(&name);
+        let _held = lock.lock().await;
+        let agent = spec.name.clone();
+        self.join(&name, spec, edges, &steering).await?;
+        Ok(json!({"status": "added", "name": agent}))
+    }
+
+    async fn join(
+        self: &Arc<Self>,
+        name: &str,
+        spec: Spec,
+        edges: Topology,
+        steering: &Steering,
+    ) -> Result<()> {
+        let (swarms, of, by) = (Arc::clone(self), name.to_owned(), steering.by.clone());
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            let mut swarm = rows::seen(work.tx, &of, &work.by).await?;
+            let members = rows::members(work.tx, &of).await?;
+            let names: Vec<&str> = members.iter().map(Member::name).collect();
+            if names.contains(&spec.name.as_str()) {
+                let text = format!("There is an agent {} already", spec.name);
+                return Err(refused(Error::conflict(text), ":already_exists"));
+            }
+            if members.len() >= MOST {
+                let text = format!("A swarm has at most {MOST} agents");
+                return Err(refused(Error::bad_request(text), ":too_many_agents"));
+            }
+            for (from, to) in edges.edges() {
+                let is_known = |name: &str| name == spec.name || names.contains(&name);
+                known(from, &is_known, false)?;
+                known(to, &is_known, true)?;
+            }
+            let last = members
+                .last()
+                .and_then(|member| member.0.get("position")?.as_u64());
+            let position = last.map_or(0, |last| last + 1);
+            let position = usize::try_from(position).unwrap_or(usize::MAX);
+            let mut member = swarms.add(&swarm, &spec, position, "stopped", work).await?;
+            let mut topology = swarm.topology()?;
+            for (from, to) in edges.edges() {
+                topology.add(from, to);
+            }
+            swarm.change(json!({"topology": topology}), work).await?;
+            let data = json!({"name": spec.name, "spec": spec.shown()});
+            push(&swarm, "agent_added", &data, &[], work)?;
+            let entry = Entry::of_agent("agent_added", &member, json!({}));
+            swarms.log(&swarm, entry, work).await?;
+            push(&swarm, "topology_changed", &json!({}), &[], work)?;
+            if swarm.is_up() {
+                swarms.begin_one(&swarm, &mut member, work).await?;
+            }
+            Ok((swarm.is_up(), member))
+        };
+        let (is_up, member) = steering.store.write(&steering.turn, unit).await?;
+        if is_up {
+            self.launch(name, &member, &steering.store)?;
+        }
+        Ok(())
+    }
+
+    /// Removes an agent with its edges; tasks that wait for it are stopped. Its session stays.
+    ///
+    /// # Errors
+    /// `NotFound`, or if the database fails.
+    pub(super) async fn remove_agent(
+        self: Arc<Self>,
+        name: String,
+        agent: String,
+        steering: Steering,
+    ) -> Result<Value> {
+        self.check(&name, &steering).await?;
+        let lock = self.lock(&name);
+        let _held = lock.lock().await;
+        self.leave(&name, &agent, &steering).await?;
+        Ok(json!({"status": "removed", "name": agent}))
+    }
+
+    async fn leave(self: &Arc<Self>, name: &str, agent: &str, steering: &Steering) -> Result<()> {
+        let swarm = rows::seen(&mut steering.store.reader(), name, &steering.by).await?;
+        rows::there(&mut steering.store.reader(), &swarm, agent).await?;
+        self.halt(name, |name| name == agent).await;
+        self.forget_external(name, Some(agent));
+        let (swarms, by) = (Arc::clone(self), steering.by.clone());
+        let (of, agent) = (name.to_owned(), agent.to_owned());
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            let mut swarm = rows::seen(work.tx, &of, &work.by).await?;
+            let member = rows::there(work.tx, &swarm, &agent).await?;
+            let why = "its agent was removed";
+            swarms.empty(&of, Some(&agent), why, work).await?;
+            let mut topology = swarm.topology()?;
+            topology.forget(&agent);
+            swarm.change(json!({"topology": topology}), work).await?;
+            AGENTS.delete(work.tx, &[json!(member.id())]).await?;
+            push(&swarm, "agent_removed", &json!({"name": agent}), &[], work)?;
+            let entry = Entry::of_agent("agent_removed", &member, json!({}));
+            swarms.log(&swarm, entry, work).await?;
+            push(&swarm, "topology_changed", &json!({}), &[], work)
+        };
+        steering.store.write(&Turn::default(), unit).await
+    }
+
+    /// Ends an agent's process, if it has one, and sets it to work again, whatever state it was in. What it
+    /// was at is given to it again.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` where its swarm is stopped, or if the database fails.
+    pub(super) async fn restart_agent(
+        self: Arc<Self>,
+        name: String,
+        agent: String,
+        steering: Steering,
+    ) -> Result<Value> {
+        self.check(&name, &steering).await?;
+        let lock = self.lock(&name);
+        let _held = lock.lock().await;
+        let mut db = steering.store.reader();
+        let swarm = rows::seen(&mut db, &name, &steering.by).await?;
+        rows::there(&mut db, &swarm, &agent).await?;
+        if !swarm.is_up() {
+            let stopped = Error::conflict("The swarm is stopped");
+            return Err(refused(stopped, ":agent_stopped"));
+        }
+        self.halt(&name, |name| name == agent).await;
+        let (swarms, by, of) = (Arc::clone(&self), steering.by, agent.clone());
+        let unit = async move |work: &mut Work<'_>| {
+            work.by = by;
+            let mut member = rows::there(work.tx, &swarm, &of).await?;
+            swarms.begin_one(&swarm, &mut member, work).await?;
+            Ok(member)
+        };
+        let member = steering.store.write(&steering.turn, unit).await?;
+        self.launch(&name, &member, &steering.store)?;
+        Ok(json!({"status": "restarted", "agent": agent}))
+    }
+
+    /// Makes so many of an agent: `base`, `base_1`, `base_2`, …; those too many are removed, the last first.
+    ///
+    /// # Errors
+    /// `NotFound`, or if the database fails; what fails for one agent is in the answer.
+    pub(super) async fn scale(
+        self: Arc<Self>,
+        name: String,
+        base: String,
+        count: usize,
+        steering: Steering,
+    ) -> Result<Value> {
+        self.check(&name, &steering).await?;
+        let lock = self.lock(&name);
+        let _held = lock.lock().await;
+        let mut db = steering.store.reader();
+        let swarm = rows::seen(&mut db, &name, &steering.by).await?;
+        let spec = rows::there(&mut db, &swarm, &base).await?.spec()?;
+        let own = rows::members(&mut db, &name).await?;
+        let own: Vec<Spec> = own.iter().map(Member::spec).collect::<Result<_>>()?;
+        let group = |other: &&Spec| other.name == base || other.group.as_ref() == Some(&base);
+        let group: Vec<&str> = own
+            .iter()
+            .filter(group)
+            .map(|spec| spec.name.as_str())
+            .collect();
+        let wanted: Vec<Spec> = (0..count).map(|number| spec.copy(number)).collect();
+        let (mut added, mut removed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for spec in wanted
+            .iter()
+            .filter(|spec| !group.contains(&spec.name.as_str()))
+        {
+            let mut edges = rows::seen(&mut db, &name, &steering.by).await?.topology()?;
+            let before = edges.clone();
+            edges.copy(&base, &spec.name);
+            for (from, to) in before.edges() {
+                edges.remove(from, to);
+            }
+            match self.join(&name, spec.clone(), edges, &steering).await {
+                Ok(()) => added.push(spec.name.clone()),
+                Err(error) => {
+                    failed.push(json!({"name": spec.name, "reason": error.message()}));
+                }
+            }
+        }
+        let is_wanted = |name: &str| wanted.iter().any(|spec| spec.name == name);
+        for name_of in group.into_iter().rev().filter(|name| !is_wanted(name)) {
+            match self.leave(&name, name_of, &steering).await {
+                Ok(()) => removed.push(name_of),
+                Err(error) => failed.push(json!({"name": name_of, "reason": error.message()})),
+            }
+        }
+        let result = json!({"added": added, "removed": removed, "failed": failed});
+        Ok(json!({"status": "ok", "result": result}))
+    }
+}
+
+/// Adds edges to a topology and takes others away; how many.
+///
+/// # Errors
+/// `NotFound`, `BadRequest` for an edge to nobody, or if the database fails.
+pub(super) async fn rewire(
+    name: &str,
+    add: &[(String, String)],
+    remove: &[(String, String)],
+    work: &mut Work<'_>,
+) -> Result<Value> {
+    let mut swarm: Swarm = rows::seen(work.tx, name, &work.by).await?;
+    let members = rows::members(work.tx, name).await?;
+    let is_known = |name: &str| members.iter().any(|member| member.name() == name);
+    let mut topology = swarm.topology()?;
+    let (mut added, mut removed) = (0, 0);
+    for (from, to) in add {
+        known(from, &is_known, false)?;
+        known(to, &is_known, true)?;
+        added += usize::from(topology.add(from, to));
+    }
+    for (from, to) in remove {
+        removed += usize::from(topology.remove(from, to));
+    }
+    if added + removed > 0 {
+        swarm.change(json!({"topology": topology}), work).await?;
+        push(&swarm, "topology_changed", &json!({}), &[], work)?;
+    }
+    Ok(json!({"status": "ok", "added": added, "removed": removed}))
+}
+
+/// Refuses an edge's end that is nobody.
+fn known(name: &str, is_known: &impl Fn(&str) -> bool, may_be_special: bool) -> Result<()> {
+    if is_known(name) || (may_be_special && SPECIAL.contains(&name)) {
+        return Ok(());
+    }
+    let text = format!(
+        "There is no agent {}",
+        name.chars().take(100).collect::<String>()
+    );
+    Err(refused(Error::bad_request(text), ":target_not_found"))
+}
