@@ -171,10 +171,9 @@ mod tests {
     /// A pipe from which each read takes one part.
     fn in_parts(parts: &[&'static [u8]]) -> impl AsyncRead + Unpin {
         let empty: Box<dyn AsyncRead + Unpin> = Box::new(tokio::io::empty());
-        parts
-            .iter()
-            .rev()
-            .fold(empty, |rest, part| Box::new(part.chain(rest)))
+        parts.iter().rev().fold(empty, |rest, part| {
+            Box::new(AsyncReadExt::chain(*part, rest))
+        })
     }
 
     #[tokio::test]

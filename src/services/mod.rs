@@ -102,9 +102,6 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     let tasks = services.add_records("tasks", tasks::service());
     let messages = services.add_records("messages", messages::service());
     let boards = services.add_records("boards", boards::service());
-    if let Some(entry) = services.entry("boards") {
-        entry.hook(presence::on_reading());
-    }
     register_presence(services);
     register_tasks(services, &tasks);
     register_hirings(services, &sessions);
@@ -114,7 +111,7 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     register_swarms(services, workspace, outside.local, of_sessions, &streams);
     let runs = Runs::new(
         outside.agent,
-        [&sessions, &tasks, &messages],
+        of_sessions,
         streams,
         services.tasks.clone(),
         services.stopping.clone(),
@@ -341,6 +338,9 @@ fn register_people(services: &mut Services) -> Records {
 
 /// Registers who views which board; whoever may see it may say so.
 fn register_presence(services: &mut Services) {
+    if let Some(entry) = services.entry("boards") {
+        entry.hook(presence::on_reading());
+    }
     let viewers = services.viewers.clone();
     let entry = services.add("presence", presence::Viewers { viewers });
     for method in [

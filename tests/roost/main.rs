@@ -44,5 +44,6 @@ mod security;
 mod slow_readers;
 mod stream_rights;
 mod support;
+mod swarms;
 mod task_streams;
 mod upgrades;

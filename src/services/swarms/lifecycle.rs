@@ -88,6 +88,17 @@ impl Swarms {
                 swarm
             }
         };
+        self.define_agents(&swarm, definition, old, work).await?;
+        Ok(swarm)
+    }
+
+    async fn define_agents(
+        &self,
+        swarm: &Swarm,
+        definition: &Definition,
+        mut old: Vec<Member>,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
         for member in &old {
             if !definition
                 .agents
@@ -111,10 +122,10 @@ impl Swarms {
                         .change(json!({"spec": spec, "position": position}), work)
                         .await?;
                 }
-                None => drop(self.add(&swarm, spec, position, "stopped", work).await?),
+                None => drop(self.add(swarm, spec, position, "stopped", work).await?),
             }
         }
-        Ok(swarm)
+        Ok(())
     }
 
     /// Stores an agent, with a session.

@@ -1,5 +1,7 @@
 //! The services: see the table in the module above.
 
+mod steering;
+
 use std::sync::Arc;
 
 use entities::{swarm_events::Column as Of, swarms};
@@ -9,12 +11,10 @@ use serde_json::{Value, json};
 use super::{
     Swarms,
     changing::rewire,
-    definition::{edges, newcomer},
-    lifecycle::Steering,
+    definition::edges,
     routing::Outgoing,
     rows::{self, Swarm, refused},
-    showing::{outline, skills},
-    sources::may_run,
+    showing::skills,
     telling::{Wanted, events},
     turns::Outcome,
 };
@@ -280,95 +280,6 @@ impl Route {
         let key = (name.to_owned(), agent.to_owned());
         self.swarms.external(&key).answer(&turn, outcome).await?;
         Ok(json!({"status": "stored", "id": turn}))
-    }
-
-    /// What holds a swarm's lock, and goes on without the caller.
-    async fn steer(&self, call: &Call, store: &Store) -> Result<Value> {
-        let swarms = Arc::clone(&self.swarms);
-        let by = call.caller.identity.clone();
-        let steering = Steering {
-            by: by.clone(),
-            turn: call.turn.clone(),
-            store: store.clone(),
-        };
-        let name = call.parameter("name").to_owned();
-        let agent = call.parameter("agent").to_owned();
-        let data = &call.data;
-        let removes = call.method == Method::Remove;
-        match self.what {
-            Path::Validate => {
-                call.turn.pass();
-                return match swarms.settings.definition(data).await {
-                    Ok((definition, _)) => {
-                        Ok(json!({"valid": true, "config": outline(&definition)}))
-                    }
-                    Err(error) => Ok(json!({
-                        "valid": false,
-                        "errors": [error.message()],
-                        "problems": error.data().map(|data| data["errors"].clone()),
-                    })),
-                };
-            }
-            Path::All if removes => {
-                let purge = is_true(call.query.get("purge"));
-                let name = id(call)?.to_owned();
-                self.swarms
-                    .detach(swarms.remove(name, purge, steering))
-                    .await
-            }
-            Path::All => {
-                let (definition, path) = swarms.settings.definition(data).await?;
-                may_run(&definition.agents, &by)?;
-                self.swarms
-                    .detach(swarms.create(definition, path, steering))
-                    .await
-            }
-            Path::Clean => {
-                let all = is_true(data.get("all"));
-                self.swarms.detach(swarms.clean(all, steering)).await
-            }
-            Path::Start => self.swarms.detach(swarms.start(name, steering)).await,
-            Path::Stop => self.swarms.detach(swarms.stop(name, steering)).await,
-            Path::Pause => self.swarms.detach(swarms.pause(name, true, steering)).await,
-            Path::Resume => {
-                self.swarms
-                    .detach(swarms.pause(name, false, steering))
-                    .await
-            }
-            Path::Restart => {
-                let delete = is_true(data.get("delete"));
-                self.swarms
-                    .detach(swarms.restart(name, delete, steering))
-                    .await
-            }
-            Path::Agents if removes => {
-                let agent = id(call)?.to_owned();
-                self.swarms
-                    .detach(swarms.remove_agent(name, agent, steering))
-                    .await
-            }
-            Path::Agents => {
-                let newcomer = newcomer(data)?;
-                may_run(std::slice::from_ref(&newcomer.0), &by)?;
-                self.swarms
-                    .detach(swarms.add_agent(name, newcomer, steering))
-                    .await
-            }
-            Path::RestartAgent => {
-                self.swarms
-                    .detach(swarms.restart_agent(name, agent, steering))
-                    .await
-            }
-            _ => {
-                let count = data.get("count").and_then(Value::as_u64);
-                let count = count.and_then(|count| usize::try_from(count).ok());
-                let count = count.filter(|count| *count <= super::definition::AGENTS);
-                let count = count.ok_or_else(|| missing("Missing or invalid 'count'"))?;
-                self.swarms
-                    .detach(swarms.scale(name, agent, count, steering))
-                    .await
-            }
-        }
     }
 }
 

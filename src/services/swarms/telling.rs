@@ -276,10 +276,10 @@ pub(super) async fn events(
     };
     select.order_by(Of::Id, order).limit(wanted.limit);
     let rows = db.select(&select, EVENTS.columns()).await?;
-    Ok(rows.into_iter().map(shown).collect())
+    Ok(rows.iter().map(shown).collect())
 }
 
-fn shown(row: Record) -> Value {
+fn shown(row: &Record) -> Value {
     let at = |name: &str| row.get(name).unwrap_or(&Value::Null);
     json!({
         "id": at("id"),

@@ -162,20 +162,20 @@ impl Swarms {
 
 impl Shift {
     async fn run(mut self) {
-        if let Err(error) = self.work().await {
-            if !(error.kind() == Kind::Unavailable && self.stop.is_cancelled()) {
-                let (swarm, agent) = (&self.swarm, &self.agent);
-                tracing::error!(%error, swarm, agent, "an agent cannot go on");
-                let why = "the daemon could not store its work; restart it".to_owned();
-                drop(self.give_up(why).await);
-            }
+        if let Err(error) = self.work().await
+            && !(error.kind() == Kind::Unavailable && self.stop.is_cancelled())
+        {
+            let (swarm, agent) = (&self.swarm, &self.agent);
+            tracing::error!(%error, swarm, agent, "an agent cannot go on");
+            let why = "the daemon could not store its work; restart it".to_owned();
+            drop(self.give_up(why).await);
         }
         self.backend.end().await;
     }
 
     async fn work(&mut self) -> Result<()> {
         let stop = self.stop.clone();
-        loop {
+        'ready: loop {
             match stop.run_until_cancelled(self.backend.ready()).await {
                 None => return Ok(()),
                 Some(Ok(())) => {}
@@ -186,13 +186,14 @@ impl Shift {
                 match stop.run_until_cancelled(self.backend.turn(&item)).await {
                     None => return Ok(()),
                     Some(Turn::Over(outcome)) => next = self.finish(item, outcome).await?,
+                    // The turn begins anew when the agent is ready again.
                     Some(Turn::Lost(ended)) => {
                         self.unready(ended).await?;
-                        break;
+                        continue 'ready;
                     }
                 }
             }
-            if next.is_none() && !self.rest(&stop).await? {
+            if !self.rest(&stop).await? {
                 return Ok(());
             }
         }

@@ -30,6 +30,9 @@ const RESTARTS: u64 = 5;
 const BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// Bytes that a turn may print, whatever the settings say: they are stored, told and passed on.
+const OUTPUT: u64 = 1 << 20;
+
 pub(super) struct Local {
     settings: Settings,
     prompt: Prompt,
@@ -52,6 +55,7 @@ impl Local {
             ..
         } = place;
         settings.command = spec.command.unwrap_or_default();
+        settings.limits.output = settings.limits.output.min(OUTPUT);
         let number = |name: &str| spec.config.get(name).and_then(Value::as_u64);
         if let Some(seconds) = number("turn_secs") {
             settings.limits.time = Duration::from_secs(seconds.max(1));

@@ -79,7 +79,7 @@ impl Reading {
                     }
                     let step = Step::Index(*index);
                     this.inside(step, |this| {
-                        this.wrong(format!("there is no agent `{name}`"))
+                        this.wrong(format!("there is no agent `{name}`"));
                     });
                 }
             }
@@ -233,7 +233,7 @@ impl Reading {
             if !(skill.is_string() || is_whole) {
                 let step = Step::Index(index);
                 self.inside(step, |this| {
-                    this.wrong("must be a path, or {name, content}")
+                    this.wrong("must be a path, or {name, content}");
                 });
             }
         }
