@@ -257,7 +257,7 @@ impl Swarms {
     async fn complete(&self, task: &str, content: &str, work: &mut Work<'_>) -> Result<()> {
         let by = std::mem::replace(&mut work.by, Identity::System);
         for piece in pieces(content) {
-            let piece = Piece::new(piece.to_owned(), true);
+            let piece = Piece::new(work.clock.ordered_id(), piece.to_owned(), true);
             match self.streams.emit(task, &piece, work).await {
                 Ok(_) => {}
                 // It was ended or removed meanwhile, or streamed as much as it may.
