@@ -4,11 +4,15 @@
 use std::{
     pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::process::ChildStdout;
+use tokio::{
+    process::ChildStdout,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +25,9 @@ use super::{
 
 /// What ends a turn.
 pub const COMPLETE: &str = "<<TURN_COMPLETE>>";
+
+/// Time in which the pipes of a process that ended are read to their end.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A process that is kept. Dropped, it is killed with all that it started.
 pub struct Kept {
@@ -99,6 +106,7 @@ impl Kept {
                 say(stdin, line).await;
             }
         });
+        let mut lingering = pin!(sleep_until(Instant::now()));
         let (mut told, mut ended) = (false, false);
         loop {
             tokio::select! {
@@ -112,8 +120,10 @@ impl Kept {
                 // What it said by now is still read.
                 _ = &mut ending, if !ended => {
                     ended = true;
-                    over.cancel();
+                    group.kill();
+                    lingering.as_mut().reset(Instant::now() + LINGER);
                 }
+                () = &mut lingering, if ended && !over.is_cancelled() => over.cancel(),
             }
         }
     }
@@ -146,7 +156,13 @@ impl Kept {
     }
 
     /// Ends it, and whatever it started, at once.
-    pub async fn kill(self) -> Gone {
+    pub async fn kill(mut self) -> Gone {
+        // What it complained of by now is still heard.
+        self.process.group.kill();
+        let (never, complaints) = (CancellationToken::new(), &self.complaints);
+        let hear = |line: &[u8]| lock(complaints).hear(line);
+        let hearing = process::hear(&mut self.process.stderr, hear, &never);
+        let _ = timeout(LINGER, hearing).await;
         let status = self.process.kill().await;
         let complaints = lock(&self.complaints);
         let why = process::failure(status, &complaints);

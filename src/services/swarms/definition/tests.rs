@@ -1,3 +1,5 @@
+//! What definitions say, and what is wrong with them.
+
 use super::*;
 
 fn complaint(text: &str, format: Format) -> String {
