@@ -215,6 +215,10 @@ fn indexes() -> Vec<IndexCreateStatement> {
             "webhook_id",
         ),
         some(
+            index("sessions_by_author", "sessions", "created_by"),
+            "created_by",
+        ),
+        some(
             index("tasks_by_provider", "tasks", "provider_agent_id"),
             "provider_agent_id",
         ),

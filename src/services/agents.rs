@@ -53,6 +53,9 @@ const WORKS: &str = "agent";
 /// What an agent is in whose name a user hires.
 const CLIENT: &str = "client";
 
+/// The status of an agent that is not to be hired.
+const INACTIVE: &str = "inactive";
+
 /// What only the daemon and its admins say of an agent.
 const JUDGED: [&str; 2] = ["reputation_score", "last_seen_at"];
 
@@ -120,7 +123,9 @@ impl Rules for Agents {
         if work.by.role() < Some(Role::Admin) {
             keep(changes, &JUDGED);
         }
-        if text(current, "kind") == Some(CLIENT) {
+        // An agent does not take back that it was suspended.
+        let suspended = text(current, "status") == Some(INACTIVE) && work.by.agent_id().is_some();
+        if text(current, "kind") == Some(CLIENT) || suspended {
             keep(changes, &["status"]);
         }
         price(changes, "base_price")?;

@@ -61,7 +61,7 @@ use self::{
     exchange::Exchange,
     genealogy::{Branch, Genealogy},
     health::Health,
-    hirings::{About, Assign, Cancel, Hirings, Retry, Talk, Timeline},
+    hirings::{About, Afterwards, Assign, Hirings, Talk, Timeline},
     records::Records,
     refresh::Refresh,
     registry::Need,
@@ -177,12 +177,12 @@ fn register_hirings(services: &mut Services, sessions: &Records) {
     services
         .add("agents/:id/tasks", Assign(sessions.clone()))
         .for_agents([Method::Create]);
-    services
-        .add("hirings/:id/cancel", Cancel)
-        .for_agents([Method::Create]);
-    services
-        .add("hirings/:id/retry", Retry)
-        .for_agents([Method::Create]);
+    for (path, what) in [
+        ("hirings/:id/cancel", Afterwards::Cancel),
+        ("hirings/:id/retry", Afterwards::Retry),
+    ] {
+        services.add(path, what).for_agents([Method::Create]);
+    }
     for (path, about) in [
         ("hirings/:id/messages", About::Hiring),
         ("tasks/:id/messages", About::Task),

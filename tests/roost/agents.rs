@@ -83,6 +83,12 @@ async fn an_agent_does_what_is_its_own(database: Fresh) {
     ] {
         assert_eq!(changed[name], value, "{name}");
     }
+    // It does not take back that others suspended it.
+    for (by, status) in [(owner, "inactive"), (&itself, "active")] {
+        let status = json!({"status": status});
+        let changed = call(&daemon, by, Method::Patch, &own, status).await;
+        assert_eq!(changed.expect("an agent")["status"], "inactive");
+    }
     let other = made(&daemon, owner, "agents", json!({"name": "Other"})).await;
     let other = path("agents", &other["id"]);
     let seen = call(&daemon, &itself, Method::Get, &other, Value::Null).await;

@@ -153,6 +153,9 @@ onEveryDatabase("MCP", (database) => {
         assert.equal(said.data[0].content, "Hello there");
         const { answer: last } = await tool(client, "list_messages", { session_id, newest_first: true, limit: 1 });
         assert.deepEqual(last.data, said.data.slice(-1));
+        // Where nothing can be told, nothing is passed over.
+        const { answer: none } = await tool(client, "read_events", { since: since, session: session_id, limit: 0 });
+        assert.deepEqual(none, { events: [], next: since, more: true });
         // Without `since` the newest come, in order.
         const { answer: newest } = await tool(client, "read_events", { session: session_id, limit: 2 });
         assert.deepEqual(newest.events, data.slice(-2));

@@ -21,61 +21,44 @@ use crate::{
 /// Characters of a reason at most.
 const LONGEST: usize = 5_000;
 
-/// `create {reason?}`: ends the hiring's task, and so the hiring, which is answered.
-pub struct Cancel;
+/// `hirings/:id/<word>`, `create {reason?}`: the hiring is answered.
+#[derive(Clone, Copy)]
+pub enum Afterwards {
+    /// `cancel`: ends the hiring's task, and so the hiring.
+    Cancel,
+    /// `retry`: gives the agent another task of a hiring that failed or was cancelled.
+    Retry,
+}
 
-impl Service for Cancel {
+impl Service for Afterwards {
     fn methods(&self) -> Vec<Method> {
         vec![Method::Create]
     }
 
     fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
-        let (id, by) = (
-            call.parameter("id").to_owned(),
-            call.caller.identity.clone(),
-        );
+        let (what, id) = (*self, call.parameter("id").to_owned());
+        let by = call.caller.identity.clone();
         Box::pin(async move {
             let reason = optional(&call.data, "reason", LONGEST)?;
             let unit = async move |work: &mut Work<'_>| {
                 work.by = by;
                 let hiring = HIRINGS.read(work.tx, &id, &work.by).await?;
-                let task = text(&hiring, "task_id").unwrap_or_default();
-                let end = json!({"status": "stopped", "error": reason});
-                TASKS.patch(task, end, work).await?;
-                HIRINGS
-                    .read(work.tx, &id, &work.by)
-                    .await
-                    .map(Value::Object)
+                let hiring = match what {
+                    Self::Cancel => cancel(&hiring, reason, work).await?,
+                    Self::Retry => retry(hiring, reason, work).await?,
+                };
+                Ok(Value::Object(hiring))
             };
             store.write(&call.turn, unit).await.map(Answer::from)
         })
     }
 }
 
-/// `create {reason?}`: gives the agent another task of a hiring that failed or was cancelled; the hiring is
-/// answered.
-pub struct Retry;
-
-impl Service for Retry {
-    fn methods(&self) -> Vec<Method> {
-        vec![Method::Create]
-    }
-
-    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
-        let (id, by) = (
-            call.parameter("id").to_owned(),
-            call.caller.identity.clone(),
-        );
-        Box::pin(async move {
-            let reason = optional(&call.data, "reason", LONGEST)?;
-            let unit = async move |work: &mut Work<'_>| {
-                work.by = by;
-                let hiring = HIRINGS.read(work.tx, &id, &work.by).await?;
-                retry(hiring, reason, work).await.map(Value::Object)
-            };
-            store.write(&call.turn, unit).await.map(Answer::from)
-        })
-    }
+async fn cancel(hiring: &Record, reason: Option<String>, work: &mut Work<'_>) -> Result<Record> {
+    let field = |name| text(hiring, name).unwrap_or_default();
+    let end = json!({"status": "stopped", "error": reason});
+    TASKS.patch(field("task_id"), end, work).await?;
+    HIRINGS.read(work.tx, field("id"), &work.by).await
 }
 
 async fn retry(hiring: Record, reason: Option<String>, work: &mut Work<'_>) -> Result<Record> {

@@ -24,7 +24,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use serde_json::json;
 
 pub use self::{
-    afterwards::{Cancel, Retry},
+    afterwards::Afterwards,
     following::follow,
     hire::Assign,
     talk::{About, Talk},

@@ -72,7 +72,7 @@ impl Arguments for ReadEvents {
     type Answer = Part;
 
     async fn call(self, asker: Asker) -> Result<Value> {
-        let is_newest = self.since.is_none();
+        let (is_newest, since) = (self.since.is_none(), self.since.clone());
         let (log, head) = {
             let story = asker.app.store.story();
             (story.log.id(), story.hub.head())
@@ -103,9 +103,15 @@ impl Arguments for ReadEvents {
             events.reverse();
         }
         let last = events.last().map_or(Seq::default(), place);
-        let more = !is_newest && !events.is_empty() && total > events.len() as u64;
-        // What came since the look began is not passed over.
-        let next = if more { last } else { last.max(head) };
+        let more = !is_newest && total > events.len() as u64;
+        // What came since the look began is not passed over; nor is what could not be told yet.
+        let next = match (more, since) {
+            (true, Some(since)) if events.is_empty() => {
+                return Ok(json!({"events": [], "next": since, "more": true}));
+            }
+            (true, _) => last,
+            (false, _) => last.max(head),
+        };
         Ok(json!({"events": events, "next": log.stamp(next), "more": more}))
     }
 }
