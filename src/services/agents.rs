@@ -278,6 +278,18 @@ pub async fn named(name: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
     one(condition, db).await
 }
 
+/// Refuses an agent that takes no work now.
+///
+/// # Errors
+/// `Unavailable` (reason `agent_unavailable`).
+pub fn takes_work(agent: &Record) -> Result<()> {
+    if text(agent, "status") == Some("active") {
+        return Ok(());
+    }
+    let reason = json!({"reason": "agent_unavailable"});
+    Err(Error::unavailable("The agent takes no work now").with_data(reason))
+}
+
 /// The agent with an id, whatever its kind, if there is one.
 ///
 /// # Errors

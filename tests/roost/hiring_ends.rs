@@ -22,6 +22,7 @@ on_both_databases!(
     each_side_says_what_is_its_to_say,
     a_task_ends_once,
     a_hiring_is_tried_again,
+    who_only_sees_a_hiring_does_not_end_it,
     the_sides_talk,
 );
 
@@ -216,6 +217,28 @@ async fn a_task_ends_once(database: Fresh) {
         .filter(|name| ends.contains(name))
         .count();
     assert_eq!(count, 1);
+    daemon.stop().await;
+}
+
+async fn who_only_sees_a_hiring_does_not_end_it(database: Fresh) {
+    let (daemon, [ann, bob], _, _) = market(&database).await;
+    let board = made(&daemon, &ann, "boards", json!({"name": "Open"})).await;
+    let mut asked = poem();
+    asked["board_id"] = board["board_id"].clone();
+    let hiring = made(&daemon, &ann, "hirings", asked).await;
+    let at = path("hirings", &hiring["id"]);
+    let task = path("tasks", &hiring["task_id"]);
+    assert_eq!(get(&daemon, &bob, &at).await["status"], "queued");
+    for (method, door, data) in [
+        (Method::Create, at.clone() + "/cancel", json!({})),
+        (Method::Create, task.clone() + "/cancel", json!({})),
+        (Method::Patch, task, json!({"status": "stopped"})),
+    ] {
+        let kind = refused(&daemon, &bob, method, &door, data).await;
+        assert_eq!(kind, Kind::Forbidden, "{door}");
+    }
+    let cancelled = made(&daemon, &ann, &(at + "/cancel"), json!({})).await;
+    assert_eq!(cancelled["status"], "cancelled");
     daemon.stop().await;
 }
 

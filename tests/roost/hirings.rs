@@ -22,6 +22,7 @@ on_both_databases!(
     a_key_that_came_before_hires_nobody_again,
     a_task_without_a_hiring_has_a_session_too,
     what_an_agent_leaves_fails,
+    who_takes_no_work_is_given_none,
     bad_hirings_are_refused,
 );
 
@@ -111,13 +112,44 @@ async fn a_key_that_came_before_hires_nobody_again(database: Fresh) {
         hiring["id"]
     );
     asked["price"] = json!(30);
-    let refusal = call(&daemon, &ann, Method::Create, "hirings", asked).await;
+    let refusal = call(&daemon, &ann, Method::Create, "hirings", asked.clone()).await;
     let refusal = refusal.expect_err("another price");
     assert_eq!(
         refusal.data().expect("data")["reason"],
         "idempotency_mismatch"
     );
     assert_eq!(find(&daemon, &Identity::Owner, "hirings").await["total"], 2);
+    // Whatever the agent asks by now, and whether it works.
+    asked.as_object_mut().expect("a hiring").remove("price");
+    let resting = json!({"base_price": "40", "status": "inactive"});
+    let agent = path("agents", &hiring["agent_id"]);
+    let changed = call(&daemon, &Identity::Owner, Method::Patch, &agent, resting).await;
+    changed.expect("a change");
+    let again = made(&daemon, &ann, "hirings", asked).await;
+    assert_eq!(again["id"], hiring["id"]);
+    daemon.stop().await;
+}
+
+async fn who_takes_no_work_is_given_none(database: Fresh) {
+    let (daemon, [ann, _], itself, agent) = market(&database).await;
+    let hiring = made(&daemon, &ann, "hirings", poem()).await;
+    let failed = path("tasks", &hiring["task_id"]) + "/fail";
+    made(&daemon, &itself, &failed, json!({"error_reason": "tired"})).await;
+    let resting = json!({"status": "inactive"});
+    let at = format!("agents/{agent}");
+    let changed = call(&daemon, &Identity::Owner, Method::Patch, &at, resting).await;
+    changed.expect("a change");
+    let task = json!({"capability": "text", "input": "Write!"});
+    let own = json!({"session_id": hiring["session_id"], "provider_agent_id": agent});
+    for (door, data) in [
+        ("hirings", poem()),
+        (&(path("hirings", &hiring["id"]) + "/retry"), json!({})),
+        (&(at + "/tasks"), task),
+        ("tasks", own),
+    ] {
+        let kind = refused(&daemon, &ann, Method::Create, door, data).await;
+        assert_eq!(kind, Kind::Unavailable, "{door}");
+    }
     daemon.stop().await;
 }
 
@@ -218,7 +250,7 @@ async fn what_an_agent_leaves_fails(database: Fresh) {
 }
 
 async fn bad_hirings_are_refused(database: Fresh) {
-    let (daemon, [ann, bob], _, agent) = market(&database).await;
+    let (daemon, [ann, bob], _, _) = market(&database).await;
     let bob_s = made(&daemon, &bob, "hirings", poem()).await;
     let private = find(&daemon, &bob, "boards").await;
     let private = private["data"].as_array().expect("boards").iter();
@@ -261,13 +293,6 @@ async fn bad_hirings_are_refused(database: Fresh) {
                 .allows(&method)
         );
     }
-    let resting = json!({"status": "inactive"});
-    let agent = format!("agents/{agent}");
-    call(&daemon, &Identity::Owner, Method::Patch, &agent, resting)
-        .await
-        .expect("a change");
-    let kind = refused(&daemon, &ann, Method::Create, "hirings", poem()).await;
-    assert_eq!(kind, Kind::Unavailable);
     assert_eq!(find(&daemon, &Identity::Owner, "hirings").await["total"], 1);
     daemon.stop().await;
 }

@@ -436,7 +436,7 @@ onEveryDatabase("Agrenting's REST", (database) => {
     assert.equal(await writer.bad("PUT", `/tasks/${id}/complete`, huge), "413 PAYLOAD_TOO_LARGE");
   });
 
-  test("no line of the log holds a key or token", () => {
+  test("S0-10 no line of the log holds a key or token", () => {
     for (const { log } of [open, daemon]) {
       for (const key of keys) assert.ok(!log.some((line) => line.includes(key)));
     }

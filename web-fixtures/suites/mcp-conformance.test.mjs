@@ -64,7 +64,6 @@ const EXPECTED = new Map([
   ),
   ...because(
     "the daemon has no such resource",
-    "resources-list",
     "resources-read-text",
     "resources-read-binary",
     "resources-templates-read",

@@ -121,7 +121,10 @@ onEveryDatabase("MCP and its enemies", (database) => {
     for (const [method, params, code] of [
       ["no/such/method", {}, -32601],
       ["prompts/list", {}, -32601],
-      ["resources/templates/list", {}, -32601],
+      ["resources/read", { uri: "hiring://pending" }, -32002],
+      ["resources/read", { uri: "file:///etc/passwd" }, -32002],
+      ["resources/read", {}, -32601],
+      ["resources/subscribe", { uri: "hiring://pending" }, -32002],
       ["completion/complete", { ref: { type: "ref/prompt", name: "x" }, argument: { name: "a", value: "" } }, -32601],
       ["tools/call", { name: "no_such_tool" }, -32602],
     ]) {

@@ -35,7 +35,7 @@ onEveryDatabase("Tasks' streams in namespaces", (database) => {
   const watch = (task, auth = { api_key: cast.client.key }, options = {}) => overNamespace(daemon.url, task, auth, options);
   const refused = (...join) => watch(...join).then(() => assert.fail("let in"), (error) => error.message);
 
-  test("S0-22 S0-23 S0-24 S0-25 S0-34 who joins is told where the stream stands, what was, what comes, and the end", async () => {
+  test("S0-22 S0-23 S0-24 S0-25 S0-26 S0-34 who joins is told where the stream stands, what was, what comes, and the end", async () => {
     const task = await cast.task();
     const early = await watch(task);
     assert.deepEqual(early.joined, { seq: 0, status: "open" });

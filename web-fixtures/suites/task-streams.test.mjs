@@ -7,6 +7,7 @@ import { Cast, rest } from "../support/agrenting.mjs";
 import { between, chance } from "../support/chance.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
+import { connect, REVISIONS, tool } from "../support/mcp.mjs";
 import { answer, heard } from "../support/phoenix.mjs";
 import { Proxy } from "../support/proxy.mjs";
 import { emitted, overChannel, overNamespace, socketOf } from "../support/streaming.mjs";
@@ -58,15 +59,16 @@ onEveryDatabase("Tasks' streams through every door", (database) => {
       service: (chunk) => cast.emit(task, chunk.content, chunk),
       channel: async (chunk) => (await answer(own.push("task.stream_chunk", { task_id: task, ...chunk })))[1].seq,
       namespace: async (chunk) => (await emitted(client, chunk)).response.seq,
+      rest: async (chunk) => (await send("POST", `/api/v1/tasks/${task}/chunk`, chunk)).body.data.seq,
     };
-    const { status } = await send("GET", "/api/v1/health");
-    if (status === 200) {
-      ways.rest = async (chunk) => (await send("POST", `/api/v1/tasks/${task}/chunk`, chunk)).body.data.seq;
+    for (const revision of REVISIONS) {
+      const client = await connect(daemon.url, revision, cast.provider.key);
+      ways[`MCP ${revision}`] = async (chunk) => (await tool(client, "task_emit_chunk", { task_id: task, ...chunk })).answer.seq;
     }
     return ways;
   }
 
-  test("S0-33 S0-35 S0-37 all ways in at once, twenty viewers that come when they like: each is told 1..n once", async () => {
+  test("S0-31 S0-33 S0-35 S0-37 all ways in at once, twenty viewers that come when they like: each is told 1..n once", async () => {
     const task = await cast.task();
     const ways = await emitting(task);
     const random = chance(SEED);

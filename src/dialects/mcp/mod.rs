@@ -7,6 +7,7 @@
 mod legacy;
 mod manager;
 mod refusal;
+mod resources;
 mod server;
 mod sessions;
 mod streamable;

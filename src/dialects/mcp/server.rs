@@ -1,23 +1,27 @@
-//! The handler of both transports: which tools there are, and what they answer.
+//! The handler of both transports: which tools and resources there are, and what they answer.
 
-use std::sync::Arc;
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
         CompleteRequestParams, CompleteResult, ContentBlock, Implementation,
-        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
-        ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult,
-        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
-        Tool as ToolData,
+        ListPromptsRequestMethod, ListPromptsResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+        ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+        SubscriptionFilter, Tool as ToolData, UnsubscribeRequestParams,
     },
-    service::RequestContext,
+    service::{Peer, RequestContext, SubscriptionContext},
 };
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::{sync::DropGuard, task::task_tracker::TaskTrackerToken};
 
 use super::{
     caller,
+    resources::{self, Changes, PENDING},
     tools::{Asker, Tool},
 };
 use crate::App;
@@ -31,6 +35,7 @@ const INSTRUCTIONS: &str = "Roost is a workspace of coding agents. Boards hold s
 pub(super) struct Server {
     app: Arc<App>,
     tools: Arc<[Tool]>,
+    listening: Mutex<Listening>,
     /// The daemon waits for it when it stops.
     _token: TaskTrackerToken,
 }
@@ -41,12 +46,48 @@ impl Server {
         Self {
             app: Arc::clone(app),
             tools: Arc::clone(tools),
+            listening: Mutex::default(),
             _token: app.tasks.token(),
         }
     }
 
     fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.iter().find(|tool| tool.data.name == name)
+    }
+
+    fn asker(&self, context: &RequestContext<RoleServer>) -> Result<Asker, ErrorData> {
+        Ok(Asker {
+            app: Arc::clone(&self.app),
+            caller: caller(context).ok_or_else(stranger)?,
+        })
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Listening> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who listens to changes of resources.
+#[derive(Default)]
+enum Listening {
+    #[default]
+    Nobody,
+    /// A request that is about to be told that it does.
+    Begun(Changes),
+    /// The session, until this is dropped.
+    Session { _guard: DropGuard },
+}
+
+/// Tells a session of changes.
+async fn tell(changes: Changes, agent: String, peer: Peer<RoleServer>) {
+    loop {
+        changes.next(&agent).await;
+        let updated = ResourceUpdatedNotificationParam::new(PENDING);
+        if peer.notify_resource_updated(updated).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -63,7 +104,11 @@ fn knows_structure(context: &RequestContext<RoleServer>) -> bool {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .build();
         let implementation =
             Implementation::new("roost", env!("CARGO_PKG_VERSION")).with_title("Roost");
         ServerConfig::new(capabilities)
@@ -89,7 +134,7 @@ impl ServerHandler for Server {
                 tool.output_schema = None;
             }
         }
-        Ok(ListToolsResult::with_all_items(tools))
+        Ok(ListToolsResult::with_all_items(tools).with_cache_scope(CacheScope::Private))
     }
 
     async fn call_tool(
@@ -99,10 +144,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let unknown = || ErrorData::invalid_params(format!("Unknown tool: {}", request.name), None);
         let tool = self.tool(&request.name).ok_or_else(unknown)?;
-        let asker = Asker {
-            app: Arc::clone(&self.app),
-            caller: caller(&context).ok_or_else(stranger)?,
-        };
+        let asker = self.asker(&context)?;
         let arguments = request.arguments.unwrap_or_default();
         let mut result = match (tool.run)(asker, arguments).await {
             Ok(answer) => CallToolResult::structured(answer),
@@ -117,6 +159,86 @@ impl ServerHandler for Server {
         Ok(result.into())
     }
 
+    async fn list_resources(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let all = resources::all(&self.asker(&context)?.caller.identity);
+        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = resources::read(&request.uri, self.asker(&context)?).await?;
+        Ok(read.with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let identity = self.asker(&context)?.caller.identity;
+        let agent = resources::find(&request.uri, &identity)?.to_owned();
+        let over = self.app.stopping.child_token();
+        let telling = tell(Changes::of(&self.app)?, agent, context.peer);
+        *self.listening() = Listening::Session {
+            _guard: over.clone().drop_guard(),
+        };
+        let telling = async move { over.run_until_cancelled(telling).await };
+        self.app.tasks.spawn(telling);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        _request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        *self.listening() = Listening::Nobody;
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        // Whoever is told that it listens misses nothing from then on.
+        *self.listening() = Listening::Begun(Changes::of(&self.app).ok()?);
+        let own = SubscriptionFilter::builder().resource_subscription(PENDING);
+        Some(own.build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let begun = std::mem::take(&mut *self.listening());
+        let telling = async {
+            let (Listening::Begun(changes), Some(_)) =
+                (begun, &context.accepted().resource_subscriptions)
+            else {
+                return pending().await;
+            };
+            let identity = self.asker(context.request_context())?.caller.identity;
+            let agent = resources::find(PENDING, &identity)?;
+            loop {
+                changes.next(agent).await;
+                if context
+                    .sink()
+                    .notify_resource_updated(PENDING)
+                    .await
+                    .is_err()
+                {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::select! {
+            told = telling => told,
+            () = context.cancelled() => Ok(()),
+            () = self.app.stopping.cancelled() => Ok(()),
+        }
+    }
+
     // What is not offered is no method: the library would answer with empty lists.
 
     async fn list_prompts(
@@ -125,24 +247,6 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
-
-    async fn list_resources(
-        &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<
-            ListResourceTemplatesRequestMethod,
-        >())
     }
 
     async fn complete(

@@ -77,10 +77,12 @@ async fn retry(hiring: Record, reason: Option<String>, work: &mut Work<'_>) -> R
         return Err(Error::conflict(text).with_data(reason));
     }
     let provider = text(&hiring, "agent_id").unwrap_or_default();
-    if agents::named(provider, work.tx).await?.is_none() {
+    let agent = agents::named(provider, work.tx).await?;
+    let gone = || {
         let reason = json!({"reason": "agent_unavailable"});
-        return Err(Error::unavailable("The agent is gone").with_data(reason));
-    }
+        Error::unavailable("The agent is gone").with_data(reason)
+    };
+    agents::takes_work(&agent.ok_or_else(gone)?)?;
     let last = text(&hiring, "task_id").unwrap_or_default();
     let last = TASKS.read(work.tx, last, &work.by).await?;
     let id = work.clock.random_id();

@@ -16,7 +16,7 @@ use crate::{
         call::{Answer, Call, Method},
         identity::Identity,
     },
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     services::{
         agents,
         records::Records,
@@ -126,22 +126,12 @@ impl Asked {
 
     /// Hires, unless the key says that it was done before: the hiring.
     pub(super) async fn hire(self, sessions: &Records, work: &mut Work<'_>) -> Result<Value> {
-        let agent = available(&self.agent, work).await?;
         let client = self.client(work).await?;
-        let mut hiring = self.hiring(&agent, &client, work);
         if let Some(known) = self.known(&client, work).await? {
-            let same = |name: &&str| {
-                known.get(*name).filter(|value| !value.is_null())
-                    == hiring.get(*name).filter(|value| !value.is_null())
-            };
-            if SAME.iter().all(same) {
-                let id = text(&known, "id").unwrap_or_default();
-                return HIRINGS.read(work.tx, id, &work.by).await.map(Value::Object);
-            }
-            let reason = json!({"reason": "idempotency_mismatch"});
-            let text = "`client_idempotency_key` came before, with something else to do";
-            return Err(Error::unprocessable(text).with_data(reason));
+            return self.again(&known, work).await;
         }
+        let agent = self.agent(work).await?;
+        let mut hiring = self.hiring(&agent, &client, work);
         let task = work.clock.random_id().to_string();
         let session = self.session(sessions, &client, &task, work).await?;
         hiring.insert("session_id".to_owned(), json!(session));
@@ -159,9 +149,39 @@ impl Asked {
         Ok(made)
     }
 
+    /// The hiring that was made before, if the same is asked, whatever the agent is by now.
+    async fn again(&self, known: &Record, work: &mut Work<'_>) -> Result<Value> {
+        let agent = agents::named(&self.agent, work.tx).await?;
+        let agent =
+            agent.unwrap_or_else(|| Record::from_iter([("id".to_owned(), json!(self.agent))]));
+        let mut asked = self.hiring(&agent, "", work);
+        if self.price.is_none() {
+            // What the agent asked then.
+            asked.insert("price".to_owned(), known["price"].clone());
+        }
+        let of = |record: &Record, name: &str| {
+            record.get(name).filter(|value| !value.is_null()).cloned()
+        };
+        if SAME.iter().all(|name| of(known, name) == of(&asked, name)) {
+            let id = text(known, "id").unwrap_or_default();
+            return HIRINGS.read(work.tx, id, &work.by).await.map(Value::Object);
+        }
+        let reason = json!({"reason": "idempotency_mismatch"});
+        let text = "`client_idempotency_key` came before, with something else to do";
+        Err(Error::unprocessable(text).with_data(reason))
+    }
+
+    /// The agent, if it works now.
+    async fn agent(&self, work: &mut Work<'_>) -> Result<Record> {
+        let agent = agents::named(&self.agent, work.tx).await?;
+        let agent = agent.ok_or_else(|| Error::not_found("There is no such agent"))?;
+        agents::takes_work(&agent)?;
+        Ok(agent)
+    }
+
     /// Gives the agent a task: the task.
     async fn assign(self, sessions: &Records, work: &mut Work<'_>) -> Result<Value> {
-        let agent = available(&self.agent, work).await?;
+        let agent = self.agent(work).await?;
         let number = |price: Option<&str>| price.and_then(|price| price.parse::<f64>().ok());
         let (most, asked) = (number(self.price.as_deref()), text(&agent, "base_price"));
         if most.is_some_and(|most| number(asked).is_some_and(|asked| asked > most)) {
@@ -312,17 +332,6 @@ fn input(data: &Value, name: &str) -> Result<Value> {
     }
     let text = format!("`{name}` must be a text or an object of at most {LONGEST_INPUT} bytes");
     Err(Error::bad_request(text).with_data(json!({"field": name})))
-}
-
-/// The agent with an id or DID, if it works now.
-async fn available(name: &str, work: &mut Work<'_>) -> Result<Record> {
-    let agent = agents::named(name, work.tx).await?;
-    let agent = agent.ok_or_else(|| Error::not_found("There is no such agent"))?;
-    if text(&agent, "status") == Some("active") {
-        return Ok(agent);
-    }
-    let reason = json!({"reason": "agent_unavailable"});
-    Err(Error::new(Kind::Unavailable, "The agent takes no work now").with_data(reason))
 }
 
 /// `agents/:id/tasks`: gives an agent, by id or DID, a task.

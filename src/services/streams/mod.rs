@@ -120,7 +120,8 @@ impl Streams {
         let record = self.may_watch(task, by, &mut store.reader()).await?;
         let task = text(&record, "task_id").unwrap_or_default().to_owned();
         let place = Place::take(self, &task);
-        // The task is read again behind the place: nothing that ends it now is missed.
+        // All is read again behind the place: nothing that ends the task or the right now is missed.
+        self.may_watch(&task, by, &mut store.reader()).await?;
         let end = self.look(&place, &task, store).await?;
         let head = self.last(&task, &mut store.reader()).await?.seq;
         place.watched.reach(head);

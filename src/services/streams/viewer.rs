@@ -84,7 +84,6 @@ impl Viewer {
         Self {
             store,
             by,
-            // Rights may have changed since they were looked at.
             doubts: place.doubts,
             place,
             cursor,

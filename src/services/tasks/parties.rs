@@ -108,7 +108,10 @@ pub(super) async fn may_say(current: &Record, given: &Record, work: &mut Work<'_
     let may = match &work.by {
         Identity::Agent(agent) if is_end => client == Some(&agent.id),
         Identity::Agent(agent) => provider == agent.id,
-        _ if is_end => true,
+        _ if is_end => match client {
+            Some(client) => agents::may_be_client(client, work).await?,
+            None => true,
+        },
         by => {
             let by = by.user_id().map(str::to_owned);
             let agent = agents::known(provider, work.tx).await?;
@@ -130,13 +133,13 @@ pub(super) async fn may_say(current: &Record, given: &Record, work: &mut Work<'_
 /// The id of an agent that may work on a task.
 async fn worker(agent: &Value, work: &mut Work<'_>) -> Result<String> {
     let found = agents::named(agent.as_str().unwrap_or_default(), work.tx).await?;
-    let id = found.as_ref().and_then(|agent| text(agent, "id"));
-    id.map(str::to_owned).ok_or_else(|| {
-        Error::bad_request(format!(
-            "`{}` must be the id or DID of an agent",
-            PARTIES[0]
-        ))
-    })
+    let missing = || {
+        let text = format!("`{}` must be the id or DID of an agent", PARTIES[0]);
+        Error::bad_request(text)
+    };
+    let agent = found.ok_or_else(missing)?;
+    agents::takes_work(&agent)?;
+    text(&agent, "id").map(str::to_owned).ok_or_else(missing)
 }
 
 /// Refuses an agent in whose name others than the caller have tasks done.

@@ -176,7 +176,7 @@ pub(super) async fn artifacts(Path(id): Path<String>, asked: Asked) -> Outcome {
 
 /// What a task made: its chunks of that kind.
 pub(super) async fn artifacts_of(task: &str, asked: &Asked) -> Result<Value> {
-    let (mut all, mut after) = (Vec::new(), json!(0));
+    let (mut all, mut bytes, mut after) = (Vec::new(), 0, json!(0));
     loop {
         let query = json!({"kind": "artifact", "after": after, "$limit": CHUNKS});
         let mut found = asked.find(&["tasks", task, "chunks"], query).await?;
@@ -187,15 +187,18 @@ pub(super) async fn artifacts_of(task: &str, asked: &Asked) -> Result<Value> {
             return Ok(Value::Array(all));
         };
         after = last["seq"].clone();
+        let size = |chunk: &Value| chunk["content"].as_str().map_or(0, str::len);
+        bytes += chunks.iter().map(size).sum::<usize>();
         all.extend(chunks);
-        if all.len() >= ARTIFACTS {
+        if all.len() >= ARTIFACTS || bytes >= ARTIFACT_BYTES {
             return Ok(Value::Array(all));
         }
     }
 }
 
-/// Artifacts that are told at once, about; more are read as chunks.
+/// Artifacts that are told at once, and their bytes, about; more are read as chunks.
 const ARTIFACTS: usize = 1_000;
+const ARTIFACT_BYTES: usize = 1 << 20;
 
 fn form(task: &Value) -> Value {
     task.as_object().map_or(Value::Null, forms::task)

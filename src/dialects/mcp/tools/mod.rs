@@ -162,7 +162,11 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Finds a page of a service's records.
-    async fn find(self, service: &'static str, query: Record) -> Result<Value> {
+    pub(in super::super) async fn find(
+        self,
+        service: &'static str,
+        query: Record,
+    ) -> Result<Value> {
         let mut call = self.prepare(service, Method::Find);
         call.query = query;
         self.call(&[service], call).await
