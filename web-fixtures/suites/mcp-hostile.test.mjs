@@ -294,7 +294,7 @@ test("an open daemon serves everybody on this machine, but the older transport t
   }
 });
 
-test("the older transport as a client in Elixir uses it: stream, hello, call, each answer over the stream", async () => {
+test("S0-11 the older transport as a client in Elixir uses it: stream, hello, call, each answer over the stream", async () => {
   const daemon = await Daemon.start(sqlite);
   try {
     const user = { email: "ann@example.com", password: "correct horse" };
