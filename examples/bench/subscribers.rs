@@ -103,7 +103,7 @@ impl Subscribers {
     ) -> Result<Self> {
         let heard = Arc::<Heard>::default();
         let subscribers: Vec<Subscriber> = stream::iter(first)
-            .map(|first| Subscriber::connect(address, first, Arc::clone(&heard)))
+            .map(|first| Subscriber::come(address, first, Arc::clone(&heard)))
             .buffer_unordered(at_once)
             .try_collect()
             .await?;
@@ -183,11 +183,17 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn connect(
-        address: SocketAddr,
-        first: Result<Vec<u8>>,
-        heard: Arc<Heard>,
-    ) -> Result<Self> {
+    /// Connects, and once more if it is cut off meanwhile, as real clients do: of those who come to a
+    /// namespace that nobody is in, at the very same time, one may be.
+    async fn come(address: SocketAddr, first: Result<Vec<u8>>, heard: Arc<Heard>) -> Result<Self> {
+        let first = first?;
+        match Self::connect(address, &first, Arc::clone(&heard)).await {
+            Ok(subscriber) => Ok(subscriber),
+            Err(_) => Self::connect(address, &first, heard).await,
+        }
+    }
+
+    async fn connect(address: SocketAddr, first: &[u8], heard: Arc<Heard>) -> Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut subscriber = Self {
@@ -200,7 +206,7 @@ impl Subscriber {
         while !subscriber.frames.upgraded {
             seen = subscriber.read().await?;
         }
-        subscriber.write(&first?)?;
+        subscriber.write(first)?;
         while !seen.connected {
             seen = subscriber.read().await?;
         }

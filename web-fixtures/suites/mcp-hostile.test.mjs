@@ -1,13 +1,14 @@
 // MCP's endpoints against who has no key, sends rubbish, asks for others' sessions, or does not leave.
 
 import assert from "node:assert/strict";
+import { connect as connectTcp } from "node:net";
 import { after, before, test } from "node:test";
 import { CONFORMANCE, Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase, sqlite } from "../support/databases.mjs";
 import { http } from "../support/http.mjs";
 import { connect, Events, HEADERS, hello, messages, NEWEST, post, request, session, tool } from "../support/mcp.mjs";
 import { register } from "../support/people.mjs";
-import { closeAll, soon } from "../support/wait.mjs";
+import { closeAll, keep, soon, until } from "../support/wait.mjs";
 
 const WRONG = `ap_${"x".repeat(43)}`;
 const UNKNOWN = "0192abcd-0000-4000-8000-000000000000";
@@ -181,6 +182,31 @@ onEveryDatabase("MCP and its enemies", (database) => {
     do ({ status } = await post(daemon.url, request("ping"), key, path));
     while (status === 202);
     assert.equal(status, 404);
+  });
+
+  test("who asks over the older transport and does not read is refused more, and has every answer when it reads", async () => {
+    const key = await keys.ann();
+    const reader = connectTcp(daemon.port);
+    keep(() => reader.destroy());
+    let text = "";
+    reader.setEncoding("utf8").on("data", (part) => void (text += part));
+    reader.write(`GET /mcp/sse HTTP/1.1\r\nhost: 127.0.0.1:${daemon.port}\r\nx-api-key: ${key}\r\n\r\n`);
+    await until(() => /data: (\S+)/.test(text), "the endpoint comes");
+    const [, path] = /data: (\S+)/.exec(text);
+    await post(daemon.url, hello("2024-11-05"), as(key), path);
+    await post(daemon.url, { jsonrpc: "2.0", method: "notifications/initialized" }, as(key), path);
+    await until(() => text.includes("protocolVersion"), "the hello is answered");
+    reader.pause();
+    let [asked, answer] = [0, { status: 202 }];
+    while (answer.status === 202 && asked < 5_000) {
+      answer = await post(daemon.url, request("tools/list", {}, `ask-${++asked}`), as(key), path);
+    }
+    refused(answer, 429);
+    reader.resume();
+    await until(() => text.includes(`"ask-${asked - 1}"`), "the last answer comes");
+    assert.deepEqual(new Set(text.match(/"ask-\d+"/g)).size, asked - 1);
+    assert.equal((await post(daemon.url, request("ping", {}, "again"), as(key), path)).status, 202);
+    await until(() => text.includes('"again"'), "it goes on");
   });
 
   test("what was asked in the middle of an end is done, and the daemon serves others", async () => {

@@ -18,7 +18,10 @@ use rmcp::{
     ServerHandler, ServiceExt,
     model::{ClientJsonRpcMessage, GetExtensions, ServerJsonRpcMessage},
 };
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, Receiver, Sender},
+};
 use tokio_util::sync::{CancellationToken, PollSender};
 
 use super::{
@@ -37,10 +40,21 @@ const MESSAGES: &str = "/mcp/messages";
 /// Messages that wait for a session, and for a client, at most.
 const WAITING: usize = 64;
 
+/// Requests of a session that its client has not read the answers of, at most.
+const UNREAD: usize = 256;
+
 struct Endpoint<F> {
     app: Arc<App>,
     make: F,
-    sessions: Sessions<Sender<ClientJsonRpcMessage>>,
+    sessions: Sessions<Inlet>,
+}
+
+/// Where a session's messages go.
+#[derive(Clone)]
+struct Inlet {
+    to_server: Sender<ClientJsonRpcMessage>,
+    /// A permit for each request whose answer may be on its way.
+    room: Arc<Semaphore>,
 }
 
 /// The routes; a handler is made for each session.
@@ -70,9 +84,14 @@ async fn open<S: ServerHandler, F: Fn() -> S + Send + Sync + 'static>(
     let id = app.store.clock().random_id().to_string();
     let (to_server, from_client) = mpsc::channel(WAITING);
     let (to_client, from_server) = mpsc::channel(WAITING);
-    endpoint.sessions.open(&id, &visitor, to_server)?;
+    let room = Arc::new(Semaphore::new(UNREAD));
+    let inlet = Inlet {
+        to_server,
+        room: Arc::clone(&room),
+    };
+    endpoint.sessions.open(&id, &visitor, inlet)?;
     let gone = CancellationToken::new();
-    let told = told(&id, from_server, gone.clone());
+    let told = told(&id, from_server, room, gone.clone());
     let alive = KeepAlive::new().interval(app.config.heartbeat_secs);
     let session = Session {
         id,
@@ -102,6 +121,11 @@ async fn take<F: Send + Sync + 'static>(
     parts.extensions.insert(visitor);
     match &mut message {
         ClientJsonRpcMessage::Request(request) => {
+            let Ok(room) = session.room.try_acquire() else {
+                let what = "Read the answers that you have asked for before you ask for more";
+                return Err(Error::too_many_requests(what).into());
+            };
+            room.forget();
             request.request.extensions_mut().insert(parts);
         }
         ClientJsonRpcMessage::Notification(notification) => {
@@ -109,7 +133,7 @@ async fn take<F: Send + Sync + 'static>(
         }
         ClientJsonRpcMessage::Response(_) | ClientJsonRpcMessage::Error(_) => {}
     }
-    let taken = session.send(message).await;
+    let taken = session.to_server.send(message).await;
     taken.map_err(|_| sessions::missing())?;
     Ok((StatusCode::ACCEPTED, "Accepted").into_response())
 }
@@ -129,6 +153,7 @@ async fn visitor(app: &Arc<App>, parts: &Parts) -> Result<Visitor> {
 fn told(
     id: &str,
     from_server: Receiver<ServerJsonRpcMessage>,
+    room: Arc<Semaphore>,
     gone: CancellationToken,
 ) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let endpoint = Event::default()
@@ -137,6 +162,9 @@ fn told(
     let gone = gone.drop_guard();
     let messages = received(from_server).map(move |message| {
         let _held = &gone;
+        if let ServerJsonRpcMessage::Response(_) | ServerJsonRpcMessage::Error(_) = &message {
+            room.add_permits(1);
+        }
         let text = serde_json::to_string(&message).unwrap_or_default();
         Event::default().event("message").data(text)
     });

@@ -58,7 +58,7 @@ impl<T: Clone> Sessions<T> {
         let own = || {
             sessions
                 .values()
-                .filter(|session| session.of == *of)
+                .filter(|session| session.of.id() == of.id())
                 .count()
         };
         if visitor.login.is_some() && own() >= MOST_EACH {
