@@ -22,6 +22,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
         "protocols": {
             "feathers": {"socketio": "/socket.io/", "rest": "/<service>", "sse": "/sse/<service>"},
             "agrenting": {"rest": "/api/v1", "phoenix": ["/socket/agent", "/socket/hirer"], "socketio": "/task_stream/<task id>"},
+            "genswarms": {"rest": "/api"},
             "mgx": "/ws/stream",
             "mcp": {"http": "/mcp", "sse": "/mcp/sse"},
             "sse": "/events",

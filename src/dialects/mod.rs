@@ -1,8 +1,10 @@
 //! The protocols: each turns frames into calls and events into frames, and knows no other.
 
 mod agrenting;
+mod asked;
 mod body;
 mod feathers;
+mod genswarms;
 mod guard;
 mod index;
 pub mod mcp;
@@ -71,6 +73,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .merge(mcp::routes(app))
         .merge(agrenting::sockets(&endpoint))
         .merge(agrenting::rest(app))
+        .merge(genswarms::rest(app))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

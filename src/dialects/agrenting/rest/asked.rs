@@ -1,42 +1,37 @@
-//! A request to `/api/v1`: who asks, and what; and the calls that come of it.
+//! A request to `/api/v1`, whose caller has a key.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::extract::{FromRequest, Request};
-use http::{HeaderMap, Method as Verb, request::Parts};
-use serde_json::{Value, json};
+use http::request::Parts;
+use serde_json::Value;
 
 use super::{
     super::super::{
-        body, query_string,
+        asked,
         visitor::{self, Visitor},
     },
     envelope::Failure,
 };
 use crate::{
     App,
-    core::{
-        Record,
-        call::{Call, Caller, Method},
-        login::Credential,
-    },
+    core::{Record, call::Caller, login::Credential},
     error::{Error, Result},
 };
 
-/// What calls over REST come through.
-const PROVIDER: &str = "rest";
-
 /// A request of somebody with a key.
-pub(super) struct Asked {
-    pub(super) app: Arc<App>,
-    caller: Caller,
-    pub(super) query: Record,
-    pub(super) data: Value,
-    headers: HeaderMap,
-}
+pub(super) struct Asked(asked::Asked);
 
 /// A request of anybody, as far as they may come in without a key.
 pub(super) struct Anyone(pub(super) Asked);
+
+impl Deref for Asked {
+    type Target = asked::Asked;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 impl FromRequest<Arc<App>> for Asked {
     type Rejection = Failure;
@@ -56,23 +51,9 @@ impl FromRequest<Arc<App>> for Anyone {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let caller = caller(app, &parts).await.map_err(Failure)?;
-        let read = async {
-            let query = query_string::parse(parts.uri.query().unwrap_or_default())?;
-            let data = match parts.method {
-                Verb::POST | Verb::PUT | Verb::PATCH => data(&body::read(body, app).await?)?,
-                _ => json!({}),
-            };
-            Ok((query, data))
-        };
-        let (mut query, data) = read.await.map_err(Failure)?;
-        query.shift_remove(visitor::PARAMETER);
-        Ok(Self(Asked {
-            app: Arc::clone(app),
-            caller,
-            query,
-            data,
-            headers: parts.headers,
-        }))
+        let request = Request::from_parts(parts, body);
+        let asked = asked::Asked::read(request, app, caller).await;
+        Ok(Self(Asked(asked.map_err(Failure)?)))
     }
 }
 
@@ -86,76 +67,16 @@ async fn caller(app: &Arc<App>, parts: &Parts) -> Result<Caller> {
     if visitor.login.is_none() && visitor::credential(&parts.headers).is_some() {
         return Err(no_key());
     }
-    Ok(Caller {
-        identity: visitor.identity,
-        provider: Some(PROVIDER),
-        headers: Arc::default(),
-        connection: None,
-        login: visitor.login,
-        address: visitor.address,
-    })
-}
-
-/// A body is an object, or nothing.
-fn data(body: &[u8]) -> Result<Value> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(json!({}));
-    }
-    let data: Value = serde_json::from_slice(body)
-        .map_err(|error| Error::bad_request(format!("The body is no JSON: {error}")))?;
-    if data.is_object() {
-        return Ok(data);
-    }
-    Err(Error::bad_request("The body must be an object"))
+    Ok(asked::caller(visitor))
 }
 
 impl Asked {
-    /// Calls a service; the segments are its path's.
-    pub(super) async fn call(
-        &self,
-        segments: &[&str],
-        method: Method,
-        with: impl FnOnce(&mut Call),
-    ) -> Result<Value> {
-        let found = self.app.services.find(segments);
-        let missing = || Error::not_found("There is no such thing");
-        let (entry, route) = found.ok_or_else(missing)?;
-        if !entry.allows(&method) {
-            return Err(Error::method_not_allowed(format!(
-                "{method} is not offered"
-            )));
-        }
-        let mut call = Call::new(entry.path, method, self.caller.clone());
-        call.route = route;
-        with(&mut call);
-        let answer = self.app.services.run(entry, call, &self.app.store).await?;
-        Ok(answer.data)
-    }
-
-    /// Makes something.
-    pub(super) async fn create(&self, segments: &[&str], data: Value) -> Result<Value> {
-        self.call(segments, Method::Create, |call| call.data = data)
-            .await
-    }
-
     /// One record.
     pub(super) async fn get(&self, service: &str, id: &str) -> Result<Record> {
-        let id = json!(id);
-        let path = [service];
-        let got = self.call(&path, Method::Get, |call| call.id = Some(id));
-        match got.await? {
+        match self.one(&[service], id).await? {
             Value::Object(record) => Ok(record),
             _ => Err(Error::not_found("There is no such thing")),
         }
-    }
-
-    /// What fits a query.
-    pub(super) async fn find(&self, segments: &[&str], query: Value) -> Result<Value> {
-        let Value::Object(query) = query else {
-            return Err(Error::general("A query must be an object"));
-        };
-        self.call(segments, Method::Find, |call| call.query = query)
-            .await
     }
 
     /// The records among what was found.
@@ -172,20 +93,9 @@ impl Asked {
     pub(super) async fn log_in(&mut self, shown: Credential) -> Result<()> {
         let door = &self.app.services.door;
         let login = door.identify(&shown, &self.app.store).await?;
-        self.caller.identity = login.identity.clone();
-        self.caller.login = Some(login);
+        self.0.caller.identity = login.identity.clone();
+        self.0.caller.login = Some(login);
         Ok(())
-    }
-
-    /// A header's text.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// A parameter's text; none if it is empty.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        let value = self.query.get(name)?.as_str()?;
-        Some(value).filter(|value| !value.is_empty())
     }
 }
 

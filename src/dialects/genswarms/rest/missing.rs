@@ -1,0 +1,119 @@
+//! What Genswarms has and Roost has not: objects, containers, snapshots, a folder of skills; and what nobody has
+//! heard of.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Path,
+    routing::{get, patch, post},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Asked, Outcome,
+    answers::{Failure, ok},
+};
+use crate::{
+    App,
+    error::{Error, Kind},
+};
+
+const OBJECTS: &str = "Objects are not offered: their handlers are Elixir modules; make an agent instead";
+const SNAPSHOT: &str =
+    "Snapshots are not offered: they are Elixir; GET the swarm and its topology instead";
+const OVERLAY: &str = "Changes at runtime are part of the swarm and cannot be cleared; stop it and \
+                       create it anew from its definition";
+
+/// Genswarms' backends that run agents in containers or on other machines.
+const CONTAINERS: [&str; 9] = [
+    "docker",
+    "podman",
+    "apple_container",
+    "bwrap",
+    "ssh",
+    "kubernetes",
+    "container",
+    "sandbox",
+    "szc",
+];
+
+/// What is there, and empty or refused.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/swarms/{name}/objects",
+            get(objects).post(async |_: Asked| absent(OBJECTS)),
+        )
+        .route(
+            "/swarms/{name}/objects/{object}",
+            get(object).delete(async |_: Asked| absent(OBJECTS)),
+        )
+        .route(
+            "/swarms/{name}/objects/{object}/config",
+            patch(async |_: Asked| absent(OBJECTS)),
+        )
+        .route(
+            "/swarms/{name}/overlay",
+            get(overlay).delete(async |_: Asked| absent(OVERLAY)),
+        )
+        .route(
+            "/swarms/{name}/snapshot",
+            post(async |_: Asked| absent(SNAPSHOT)),
+        )
+}
+
+fn absent(why: &'static str) -> Outcome {
+    Err(Error::new(Kind::NotImplemented, why).into())
+}
+
+async fn objects(Path(name): Path<String>, asked: Asked) -> Outcome {
+    asked.one(&["swarms"], &name).await?;
+    ok(json!({"objects": []}))
+}
+
+async fn object(Path((name, _)): Path<(String, String)>, asked: Asked) -> Outcome {
+    asked.one(&["swarms"], &name).await?;
+    Err(Error::not_found("Object not found").into())
+}
+
+async fn overlay(Path(name): Path<String>, asked: Asked) -> Outcome {
+    asked.one(&["swarms"], &name).await?;
+    ok(json!({"swarm": name, "events": []}))
+}
+
+/// No files are read: agents' skills are in their definitions.
+pub(super) async fn skills(_: Asked) -> Outcome {
+    std::future::ready(ok(json!({"skills": [], "base_path": ".", "count": 0}))).await
+}
+
+pub(super) async fn skill(_: Path<String>, _: Asked) -> Outcome {
+    std::future::ready(Err(Error::not_found("Skill not found").into())).await
+}
+
+pub(super) async fn route() -> Failure {
+    std::future::ready(Failure::no_route()).await
+}
+
+/// An error in a definition; 501, if the definition asks for what is not offered.
+pub(super) fn or_not_offered(config: &Value, error: Error) -> Failure {
+    if error.kind() != Kind::BadRequest {
+        return error.into();
+    }
+    if config["objects"].as_array().is_some_and(|objects| !objects.is_empty()) {
+        return Error::new(Kind::NotImplemented, OBJECTS).into();
+    }
+    let agents = config["agents"].as_array().into_iter().flatten();
+    let backend = |agent: &Value| {
+        let backend = &agent["backend"];
+        let word = backend.as_str().or_else(|| backend[0].as_str())?;
+        CONTAINERS.contains(&word).then(|| word.to_owned())
+    };
+    match agents.filter_map(backend).next() {
+        Some(word) => {
+            let text = format!("The backend {word} is not offered; use local, echo or external");
+            Error::new(Kind::NotImplemented, text).into()
+        }
+        None => error.into(),
+    }
+}
