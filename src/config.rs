@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod commands;
 pub mod streams;
+pub mod swarms;
 mod values;
 pub mod webhooks;
 
@@ -15,6 +16,7 @@ use self::{
     agent::AgentConfig,
     commands::{Backup, KeyCommand, Restore, UserCommand},
     streams::StreamsConfig,
+    swarms::SwarmCommand,
     values::{days, events, origin, seconds, whole_seconds},
     webhooks::WebhooksConfig,
 };
@@ -43,6 +45,9 @@ pub enum Command {
     /// Look after API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Look after swarms of agents, in the running daemon (docs/swarms.md)
+    #[command(subcommand)]
+    Swarm(SwarmCommand),
     /// Copy the SQLite database to a file, as it is at one moment; the daemon may run
     ///
     /// The data folder (clones, worktrees, the secret that signs tokens) is not in it. PostgreSQL has

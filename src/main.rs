@@ -31,6 +31,7 @@ fn main() -> ExitCode {
                     Command::Serve => run(cli.config).await,
                     Command::User(command) => command_line::user(command, cli.config).await,
                     Command::Key(command) => command_line::key(command, cli.config).await,
+                    Command::Swarm(command) => command_line::swarm(command, cli.config).await,
                     Command::Backup(command) => command_line::backup(command, cli.config).await,
                     Command::Restore(command) => command_line::restore(command, cli.config).await,
                 }

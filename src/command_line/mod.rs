@@ -1,13 +1,19 @@
 //! The commands beside `serve`. Those for users and keys call services: the running daemon's, or, if
-//! nobody uses the database, their own over it. The others copy the database itself.
+//! nobody uses the database, their own over it. Those for swarms call the running daemon's. The others copy the
+//! database itself.
 
 mod copies;
+mod daemon;
 mod output;
 mod password;
 mod postgres;
+mod swarm;
 mod way;
 
-pub use copies::{backup, restore};
+pub use self::{
+    copies::{backup, restore},
+    swarm::swarm,
+};
 
 use serde_json::{Value, json};
 
@@ -23,6 +29,17 @@ use crate::{
 
 /// Records that are asked for at a time.
 const PAGE: usize = 1_000;
+
+/// The columns of a list of keys: title and field.
+const KEYS: [(&str, &str); 7] = [
+    ("ID", "id"),
+    ("KEY", "prefix"),
+    ("NAME", "name"),
+    ("USER", "user_id"),
+    ("SCOPES", "scopes"),
+    ("EXPIRES", "expires_at"),
+    ("LAST USED", "last_used_at"),
+];
 
 type Outcome<T = ()> = Result<T, String>;
 
@@ -116,7 +133,9 @@ async fn list_keys(keys: &ListKeys, way: &Way) -> Outcome {
     if keys.reach.json {
         return say(Value::Array(found));
     }
-    output::table(&found)
+    let row = |key: &Value| KEYS.map(|(_, field)| output::cell(&key[field]));
+    let rows: Vec<_> = found.iter().map(row).collect();
+    output::table(KEYS.map(|(title, _)| title), &rows)
 }
 
 async fn revoke_keys(given: &RevokeKeys, way: &Way) -> Outcome {

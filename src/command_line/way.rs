@@ -1,12 +1,12 @@
 //! How a command reaches the services: over HTTP, or in its own process while nobody uses the database.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use reqwest::{Client, Method as Verb};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::Method as Verb;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Outcome, output};
+use super::{Outcome, daemon::Daemon, output};
 use crate::{
     App,
     app::own_services,
@@ -19,22 +19,12 @@ use crate::{
     store::{self, connect::Closing},
 };
 
-/// Time that a daemon has to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// The way to the services.
 pub(super) enum Way {
     /// A running daemon.
     Daemon(Daemon),
     /// The database, which nobody else uses.
     Direct(Arc<App>, Box<Closing>),
-}
-
-/// A running daemon.
-pub(super) struct Daemon {
-    client: Client,
-    url: String,
-    token: Option<SecretString>,
 }
 
 impl Way {
@@ -59,7 +49,7 @@ impl Way {
                 return Ok(Self::Daemon(daemon));
             }
             if let Some(file) = file.as_deref().filter(|_| !make) {
-                let (url, file) = (&daemon.url, file.display());
+                let (url, file) = (daemon.url(), file.display());
                 return Err(format!(
                     "no daemon answers at {url}, and there is no database {file}; say where the daemon is with \
                      --url (ROOST_URL), or which database with --database-url (DATABASE_URL)"
@@ -76,7 +66,7 @@ impl Way {
                 if daemon.answers().await {
                     return Ok(Self::Daemon(daemon));
                 }
-                let url = &daemon.url;
+                let url = daemon.url();
                 Err(format!(
                     "a daemon uses the database, but none answers at {url}; say where it is with --url (ROOST_URL)"
                 ))
@@ -109,7 +99,7 @@ impl Way {
                     _ => Verb::GET,
                 };
                 let segments = [path].into_iter().chain(id);
-                daemon.send(verb, segments, &[], &data).await
+                Ok(daemon.send(verb, segments, &[], &data).await?)
             }
             Self::Direct(app, _) => {
                 let mut call = Call::new(path, method, Caller::system());
@@ -129,7 +119,7 @@ impl Way {
         query: &[(&str, String)],
     ) -> Outcome<Value> {
         match self {
-            Self::Daemon(daemon) => daemon.send(Verb::GET, [path], query, &Value::Null).await,
+            Self::Daemon(daemon) => Ok(daemon.look([path], query).await?),
             Self::Direct(app, _) => {
                 let mut call = Call::new(path, Method::Find, Caller::system());
                 let pairs = query
@@ -164,82 +154,4 @@ async fn run(app: &App, path: &'static str, call: Call) -> Outcome<Value> {
     answer
         .map(|answer| answer.data)
         .map_err(|error| error.to_string())
-}
-
-impl Daemon {
-    fn new(url: &str, token: Option<SecretString>) -> Outcome<Self> {
-        let unusable = |why: &str| format!("{url} is no daemon's address: {why}");
-        let parsed = reqwest::Url::parse(url).map_err(|error| unusable(&error.to_string()))?;
-        if parsed.scheme() != "http" || parsed.host().is_none() {
-            return Err(unusable(
-                "write http://HOST:PORT; what is behind TLS is reached from its own machine",
-            ));
-        }
-        // The daemon is here, whatever proxy leads elsewhere.
-        let client = Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .timeout(PATIENCE)
-            .build();
-        Ok(Self {
-            client: client.map_err(|error| unusable(&error.to_string()))?,
-            url: url.trim_end_matches('/').to_owned(),
-            token,
-        })
-    }
-
-    /// Whether a daemon is there.
-    async fn answers(&self) -> bool {
-        // Whoever asks: a daemon whose token is not good any more is there all the same.
-        let stranger = Self {
-            client: self.client.clone(),
-            url: self.url.clone(),
-            token: None,
-        };
-        let health = stranger
-            .send(Verb::GET, ["health"], &[], &Value::Null)
-            .await;
-        health.is_ok_and(|health| health.get("seq").is_some())
-    }
-
-    async fn send<'a>(
-        &self,
-        verb: Verb,
-        segments: impl IntoIterator<Item = &'a str>,
-        query: &[(&str, String)],
-        data: &Value,
-    ) -> Outcome<Value> {
-        let unreachable = |_| {
-            let url = &self.url;
-            format!("no daemon answers at {url}; does it run, and is --url (ROOST_URL) right?")
-        };
-        let mut url = reqwest::Url::parse(&self.url).map_err(|error| error.to_string())?;
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let mut request = self.client.request(verb, url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose_secret());
-        }
-        if !data.is_null() {
-            request = request.json(data);
-        }
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let strange = |_| format!("what answers at {} is no roost daemon", self.url);
-        let answer: Value = response.json().await.map_err(strange)?;
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let message = answer["message"].as_str().unwrap_or("no reason was given");
-        Err(match status.as_u16() {
-            401 => format!(
-                "{message}; say who calls with a token or API key in ROOST_TOKEN (or --token)"
-            ),
-            _ => message.to_owned(),
-        })
-    }
 }

@@ -46,6 +46,11 @@ export class Daemon {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Where it keeps files. */
+  get folder() {
+    return this.#database.folder;
+  }
+
   get pid() {
     return this.#process.pid;
   }

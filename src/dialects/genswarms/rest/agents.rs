@@ -67,7 +67,10 @@ pub(super) async fn scale(Path((name, agent)): OfAgent, asked: Asked) -> Outcome
 }
 
 pub(super) async fn history(Path((name, agent)): OfAgent, asked: Asked) -> Outcome {
-    ok(under("history", told(&name, &agent, "history", &asked).await?))
+    ok(under(
+        "history",
+        told(&name, &agent, "history", &asked).await?,
+    ))
 }
 
 pub(super) async fn logs(Path((name, agent)): OfAgent, asked: Asked) -> Outcome {
@@ -75,7 +78,10 @@ pub(super) async fn logs(Path((name, agent)): OfAgent, asked: Asked) -> Outcome 
 }
 
 pub(super) async fn skills(Path((name, agent)): OfAgent, asked: Asked) -> Outcome {
-    ok(under("skills", told(&name, &agent, "skills", &asked).await?))
+    ok(under(
+        "skills",
+        told(&name, &agent, "skills", &asked).await?,
+    ))
 }
 
 /// What is told of an agent: its `history`, `logs` or `skills`.

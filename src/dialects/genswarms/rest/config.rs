@@ -11,7 +11,10 @@ use crate::error::Error;
 
 pub(super) async fn validate(asked: Asked) -> Outcome {
     let given = |name: &&str| !asked.data[name].is_null();
-    if !["config", "config_path", "content"].iter().any(|name| given(&name)) {
+    if !["config", "config_path", "content"]
+        .iter()
+        .any(|name| given(&name))
+    {
         let told = json!({
             "error": "Missing 'config', 'config_path' or 'content' parameter",
             "usage": {
@@ -39,5 +42,9 @@ pub(super) async fn validate(asked: Asked) -> Outcome {
 }
 
 fn refused(status: StatusCode, told: serde_json::Value) -> Failure {
-    Failure::saying(Error::bad_request("The definition is not valid"), status, told)
+    Failure::saying(
+        Error::bad_request("The definition is not valid"),
+        status,
+        told,
+    )
 }

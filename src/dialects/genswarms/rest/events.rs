@@ -33,10 +33,7 @@ pub(super) async fn of_swarm(Path(name): Path<String>, asked: Asked) -> Outcome 
     ok(json!({"count": events.len(), "events": events, "swarm": name}))
 }
 
-pub(super) async fn of_agent(
-    Path((name, agent)): Path<(String, String)>,
-    asked: Asked,
-) -> Outcome {
+pub(super) async fn of_agent(Path((name, agent)): Path<(String, String)>, asked: Asked) -> Outcome {
     asked.one(&["swarms", &name, "agents"], &agent).await?;
     let mut query = wanted(&asked);
     query.insert("agent".to_owned(), json!(agent));

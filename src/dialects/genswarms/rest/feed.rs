@@ -40,7 +40,10 @@ pub(super) async fn read(Path(name): Path<String>, asked: Asked) -> Outcome {
     } else {
         last
     };
-    let events: Vec<_> = told.into_iter().map(|mut event| event["data"].take()).collect();
+    let events: Vec<_> = told
+        .into_iter()
+        .map(|mut event| event["data"].take())
+        .collect();
     ok(json!({"events": events, "seq": seq.0, "source": "feed"}))
 }
 
@@ -69,7 +72,6 @@ fn number(asked: &Asked, name: &str, usual: u64) -> Result<u64> {
     let Some(text) = asked.parameter(name) else {
         return Ok(usual);
     };
-    text.parse().map_err(|_| {
-        Error::bad_request(format!("`{name}` must be a whole number from 0"))
-    })
+    text.parse()
+        .map_err(|_| Error::bad_request(format!("`{name}` must be a whole number from 0")))
 }

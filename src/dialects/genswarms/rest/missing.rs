@@ -19,7 +19,8 @@ use crate::{
     error::{Error, Kind},
 };
 
-const OBJECTS: &str = "Objects are not offered: their handlers are Elixir modules; make an agent instead";
+const OBJECTS: &str =
+    "Objects are not offered: their handlers are Elixir modules; make an agent instead";
 const SNAPSHOT: &str =
     "Snapshots are not offered: they are Elixir; GET the swarm and its topology instead";
 const OVERLAY: &str = "Changes at runtime are part of the swarm and cannot be cleared; stop it and \
@@ -100,7 +101,10 @@ pub(super) fn or_not_offered(config: &Value, error: Error) -> Failure {
     if error.kind() != Kind::BadRequest {
         return error.into();
     }
-    if config["objects"].as_array().is_some_and(|objects| !objects.is_empty()) {
+    if config["objects"]
+        .as_array()
+        .is_some_and(|objects| !objects.is_empty())
+    {
         return Error::new(Kind::NotImplemented, OBJECTS).into();
     }
     let agents = config["agents"].as_array().into_iter().flatten();

@@ -66,14 +66,20 @@ fn agents() -> Router<Arc<App>> {
             post(agents::restart),
         )
         .route("/swarms/{name}/agents/{agent}/scale", post(agents::scale))
-        .route("/swarms/{name}/agents/{agent}/history", get(agents::history))
+        .route(
+            "/swarms/{name}/agents/{agent}/history",
+            get(agents::history),
+        )
         .route("/swarms/{name}/agents/{agent}/logs", get(agents::logs))
         .route("/swarms/{name}/agents/{agent}/skills", get(agents::skills))
         .route(
             "/swarms/{name}/agents/{agent}/skills/{skill}",
             put(agents::learn),
         )
-        .route("/swarms/{name}/agents/{agent}/events", get(events::of_agent))
+        .route(
+            "/swarms/{name}/agents/{agent}/events",
+            get(events::of_agent),
+        )
 }
 
 fn dashboard() -> Router<Arc<App>> {
