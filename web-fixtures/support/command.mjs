@@ -8,15 +8,15 @@ import { BINARY } from "./daemon.mjs";
 import { keep, soon } from "./wait.mjs";
 
 /**
- * Starts a command on a database.
+ * Starts a command on a database; `env` is what else it is told.
  *
- * @param {{url: string, folder: string}} database
+ * @param {{url: string, folder: string, env?: Record<string, string>}} database
  * @param {string[]} args
  * @param {string} [binary]
  */
-export function start({ url, folder }, args, binary = BINARY) {
-  const env = { PATH: process.env.PATH, DATABASE_URL: url };
-  const child = spawn(binary, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+export function start({ url, folder, env = {} }, args, binary = BINARY) {
+  const all = { PATH: process.env.PATH, DATABASE_URL: url, ...env };
+  const child = spawn(binary, args, { cwd: folder, env: all, stdio: ["ignore", "pipe", "pipe"] });
   keep(() => child.kill("SIGKILL"));
   const told = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   const ended = soon(told, `roost ${args.join(" ")} ends`).then(([out, err, [code, signal]]) => ({ out, err, code, signal }));

@@ -57,7 +57,12 @@ pub(super) async fn tell(events: &SwarmEvents, daemon: &Daemon) -> Outcome {
 
 /// Done when nobody reads any more what is printed; never where that cannot be known, as of a file.
 async fn nobody_reads() {
-    match AsyncFd::with_interest(io::stdout(), Interest::ERROR) {
+    #[expect(
+        deprecated,
+        reason = "the standard output stays open, and what replaces it is unsafe"
+    )]
+    let output = AsyncFd::with_interest(io::stdout(), Interest::ERROR);
+    match output {
         Ok(output) => drop(output.ready(Interest::ERROR).await),
         Err(_) => pending().await,
     }
