@@ -79,6 +79,7 @@ fn no_dialect_knows_another_or_the_database() {
             ("sse", &["response::sse::"]),
             ("phoenix", &[]),
             ("agrenting", &[]),
+            ("genswarms", &[]),
         ] {
             let is_made_of_it = MADE_OF.contains(&(own.as_str(), other));
             if other != own && own != "mod" && !is_made_of_it {

@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Daemon } from "../support/daemon.mjs";
+import { BINARY, Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
 
 const run = promisify(execFile);
@@ -17,6 +17,11 @@ const PAGES = await Promise.all(["README.md", "docs/protocols/feathers.md", "doc
 /** A JavaScript block and the block of text after it. */
 const SNIPPETS = PAGES.flatMap((text) => [
   ...text.matchAll(/^### (.+)\n(?:(?!^### )[^])*?^```js\n([^]*?)^```\n\n```text\n([^]*?)^```/gm),
+]);
+
+/** A block of commands and the block of text after it. */
+const COMMANDS = PAGES.flatMap((text) => [
+  ...text.matchAll(/^### (.+)\n(?:(?!^### )[^])*?^```sh\n((?:(?!^```)[^])*)^```\n\n```text\n((?:(?!^```)[^])*)^```/gm),
 ]);
 
 let daemon;
@@ -44,5 +49,22 @@ for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
     await writeFile(file, here.replace("./resume.js", new URL("../resume.js", import.meta.url).href));
     const { stdout } = await run(process.execPath, [file], { timeout: 20_000 });
     assert.equal(stdout, expected);
+  });
+}
+
+test("there are commands for swarms", () => {
+  assert.deepEqual(COMMANDS.map(([, title]) => title), ["Swarms of agents (Genswarms)"]);
+});
+
+for (const [, title, code, expected] of COMMANDS) {
+  test(`${title} prints what it says, but for times and ids`, async () => {
+    const here = code.replaceAll("localhost:3030", `127.0.0.1:${daemon.port}`);
+    const cwd = fileURLToPath(new URL("../..", import.meta.url));
+    const env = { PATH: process.env.PATH, ROOST_URL: daemon.url };
+    const program = here.replace("$PWD/target/release", dirname(BINARY));
+    const { stdout } = await run("bash", ["-euo", "pipefail", "-c", program], { cwd, env, timeout: 20_000 });
+    const same = (text) =>
+      text.trimEnd().replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME").replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, "ID");
+    assert.equal(same(stdout), same(expected));
   });
 }

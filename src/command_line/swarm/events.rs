@@ -34,25 +34,31 @@ const START: &str = "0";
 /// A sentence for who called.
 pub(super) async fn tell(events: &SwarmEvents, daemon: &Daemon) -> Outcome {
     let wanted = Wanted::new(events, daemon);
-    // Before it is looked: what comes meanwhile is told now or the next time.
-    let newest = wanted.newest().await?;
-    let mut last = newest;
+    // Before it is looked: what comes after it is told by following.
+    let newest = match events.follow {
+        true => Some(wanted.newest().await?),
+        false => None,
+    };
     let mut goes_on = true;
     if events.limit > 0 {
         let limit = ("limit", events.limit.to_string());
         let found = wanted.find(vec![limit]).await?;
-        for event in items(&found).iter().rev() {
+        let was = |event: &&Value| {
+            newest
+                .as_deref()
+                .is_none_or(|newest| text(event, "id") <= newest)
+        };
+        for event in items(&found).iter().rev().take_while(was) {
             goes_on = goes_on && show(event, events.reach.json)?;
-            last = last.max(text(event, "id").to_owned());
         }
     }
-    if events.follow && goes_on {
-        return tokio::select! {
-            followed = wanted.follow(last, events.reach.json) => followed,
-            () = nobody_reads() => Ok(()),
-        };
+    let Some(newest) = newest.filter(|_| goes_on) else {
+        return Ok(());
+    };
+    tokio::select! {
+        followed = wanted.follow(newest, events.reach.json) => followed,
+        () = nobody_reads() => Ok(()),
     }
-    Ok(())
 }
 
 /// Done when nobody reads any more what is printed; never where that cannot be known, as of a file.
