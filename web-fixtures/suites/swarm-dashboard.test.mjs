@@ -84,7 +84,8 @@ onEveryDatabase("S1-40 the dashboard", (database) => {
   /** @type {Daemon} */
   let daemon;
   let of;
-  const secs = database.name === "SQLite" ? SECS : SECS / 6;
+  const isFast = database.name === "SQLite";
+  const secs = isFast ? SECS : SECS / 6;
   before(async () => {
     daemon = await Daemon.start(database);
     of = api(daemon.url);
@@ -125,22 +126,19 @@ onEveryDatabase("S1-40 the dashboard", (database) => {
     assert.deepEqual([status, uptime_s], ["stopped", 0]);
   });
 
-  test("a feed that is read from its start tells all of ten thousand events, each once", async () => {
-    const [AGENTS, TASKS, HOPS] = [20, 40, 90];
+  const many = isFast ? 10_000 : 2_500;
+  test(`a feed that is read from its start tells all of ${many} events, each once`, async () => {
+    const [AGENTS, TASKS, HOPS] = [20, isFast ? 40 : 10, 90];
     await of.make(ring("many", AGENTS));
     for (let task = 0; task < TASKS; task++) {
       const text = round(AGENTS, task, HOPS, `task ${task}`);
       await of.good("POST", `/swarms/many/agents/a${task % AGENTS}/task`, { task: text });
     }
-    await eventually(
-      () => of.get("/swarms/many/agents"),
-      ({ agents }) => agents.every(({ inbox_size, state }) => inbox_size === 0 && state === "idle"),
-      "all went round",
-      180_000,
-    );
+    // Each look counts what waits for whom.
+    await atRest(of, "many", 120_000, 500);
     const told = [];
     const seq = await read(of, "many", 0, told, "&limit=1000");
-    assert.ok(told.length >= 10_000, `${told.length} events`);
+    assert.ok(told.length >= many, `${told.length} events`);
     const ids = told.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length, "each once");
     // Of the newest ten thousand it is known what they are.

@@ -55,28 +55,30 @@ export function api(url, headers = {}) {
  * @param {() => Promise<T>} ask
  * @param {(answer: T) => unknown} fits
  * @param {string} what
- * @param {number} [within]
+ * @param {number} [within] milliseconds
+ * @param {number} [pause] milliseconds
  * @returns {Promise<T>}
  */
-export async function eventually(ask, fits, what, within = undefined) {
+export async function eventually(ask, fits, what, within = undefined, pause = 50) {
   let answer;
   const asking = async () => {
     for (;;) {
       answer = await ask();
       if (fits(answer)) return answer;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   };
   return soon(asking(), `${what}; last: ${JSON.stringify(answer)?.slice(0, 400)}`, within);
 }
 
 /** Waits until nothing waits for a swarm's agents and none works. */
-export const atRest = (of, name, within = undefined) =>
+export const atRest = (of, name, within = undefined, pause = undefined) =>
   eventually(
     () => of.get(`/swarms/${name}/agents`),
     ({ agents }) => agents.every(({ inbox_size, state }) => inbox_size === 0 && state === "idle"),
     `${name} is at rest`,
     within,
+    pause,
   );
 
 /** Every event of a swarm that is kept, oldest first. */

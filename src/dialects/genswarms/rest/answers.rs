@@ -88,7 +88,7 @@ impl Failure {
     }
 
     /// The error with another text than its own.
-    pub(super) fn saying(error: Error, status: StatusCode, told: Value) -> Self {
+    pub(super) const fn saying(error: Error, status: StatusCode, told: Value) -> Self {
         Self {
             error,
             told: Some((status, told)),
@@ -159,7 +159,7 @@ impl IntoResponse for Failure {
 
 /// Puts something under a name.
 pub(super) fn under(name: &str, value: Value) -> Value {
-    json!({ name: value })
+    [(name.to_owned(), value)].into_iter().collect()
 }
 
 /// The items of a list; none, if it is no list.

@@ -10,11 +10,8 @@ use super::{
 use crate::error::Error;
 
 pub(super) async fn validate(asked: Asked) -> Outcome {
-    let given = |name: &&str| !asked.data[name].is_null();
-    if !["config", "config_path", "content"]
-        .iter()
-        .any(|name| given(&name))
-    {
+    let given = |name: &str| !asked.data[name].is_null();
+    if !["config", "config_path", "content"].into_iter().any(given) {
         let told = json!({
             "error": "Missing 'config', 'config_path' or 'content' parameter",
             "usage": {
