@@ -170,7 +170,7 @@ onEveryDatabase("S1-41 the command line", (database) => {
 
   /** A command that goes on, and the lines that it printed. */
   const follow = (...args) => {
-    const { child, ended } = start(here(), ["swarm", "events", "--follow", ...args]);
+    const { child, ended } = start({ ...here(), within: 180_000 }, ["swarm", "events", "--follow", ...args]);
     const [heard, notes] = [[], []];
     createInterface({ input: child.stdout }).on("line", (line) => heard.push(line));
     createInterface({ input: child.stderr }).on("line", (line) => notes.push(line));
@@ -192,7 +192,7 @@ onEveryDatabase("S1-41 the command line", (database) => {
       if (task === 25) await until(() => all.notes.length > 0, "it is told that nobody answers");
       await daemon.restart();
     }
-    await atRest(of, "followed", 60_000);
+    await atRest(of, "followed", 120_000, 250);
     const ids = (events) => events.map(({ id }) => id);
     const heard = ({ heard }) => heard.map((line) => JSON.parse(line).id);
     const kept = await everyEvent(of, "followed");

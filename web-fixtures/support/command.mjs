@@ -8,18 +8,18 @@ import { BINARY } from "./daemon.mjs";
 import { keep, soon } from "./wait.mjs";
 
 /**
- * Starts a command on a database; `env` is what else it is told.
+ * Starts a command on a database; `env` is what else it is told, `within` the milliseconds that it may take.
  *
- * @param {{url: string, folder: string, env?: Record<string, string>}} database
+ * @param {{url: string, folder: string, env?: Record<string, string>, within?: number}} database
  * @param {string[]} args
  * @param {string} [binary]
  */
-export function start({ url, folder, env = {} }, args, binary = BINARY) {
+export function start({ url, folder, env = {}, within }, args, binary = BINARY) {
   const all = { PATH: process.env.PATH, DATABASE_URL: url, ...env };
   const child = spawn(binary, args, { cwd: folder, env: all, stdio: ["ignore", "pipe", "pipe"] });
   keep(() => child.kill("SIGKILL"));
   const told = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  const ended = soon(told, `roost ${args.join(" ")} ends`).then(([out, err, [code, signal]]) => ({ out, err, code, signal }));
+  const ended = soon(told, `roost ${args.join(" ")} ends`, within).then(([out, err, [code, signal]]) => ({ out, err, code, signal }));
   return { child, ended };
 }
 
