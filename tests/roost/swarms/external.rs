@@ -5,13 +5,16 @@
 use roost::{core::identity::Identity, services::swarms::Attachment};
 use serde_json::{Value, json};
 
-use super::support::{look, make, over, refused, rests, tell};
+use super::support::{look, make, over, pushes, refused, rests, tell};
 use crate::{
     on_both_databases,
     support::{daemon::Daemon, databases::Fresh, rest::Rest, soon, until},
 };
 
-on_both_databases!(whoever_attaches_is_given_turns_until_each_is_answered);
+on_both_databases!(
+    whoever_attaches_is_given_turns_until_each_is_answered,
+    who_does_not_read_is_waited_for,
+);
 
 async fn attach(daemon: &Daemon) -> Attachment {
     let swarms = daemon.app.services.swarms.as_ref().expect("swarms");
@@ -89,5 +92,45 @@ async fn whoever_attaches_is_given_turns_until_each_is_answered(database: Fresh)
         Some(&json!({"reason": ":not_external"}))
     );
     drop(third);
+    daemon.stop().await;
+}
+
+async fn who_does_not_read_is_waited_for(database: Fresh) {
+    const RESTARTS: usize = 6;
+    let daemon = Daemon::start(&database).await;
+    let rest = Rest::new(daemon.address);
+    let agents = json!([{"name": "a", "backend": "external"}, {"name": "b", "backend": "echo"}]);
+    make(&rest, "s", &agents, &json!([])).await;
+    let mut place = attach(&daemon).await;
+    let task = tell(&rest, "s/agents/a/task", &json!({"task": "x"})).await;
+    let works = async || {
+        until("a turn", async || {
+            look(&rest, "s/agents/a").await["state"] == "working"
+        })
+        .await;
+    };
+    works().await;
+    for _ in 0..RESTARTS {
+        // Each time it is given again.
+        tell(&rest, "s/agents/a/restart", &json!({})).await;
+        works().await;
+    }
+    for _ in 0..20 {
+        let marker = tell(&rest, "s/agents/b/task", &json!({"task": "y"})).await;
+        over(&rest, &marker).await;
+    }
+    let told = pushes(&rest, "s").await;
+    let states = told
+        .iter()
+        .filter(|push| push[0] == "agent_status" && push[1]["agent"] == "a");
+    assert!(
+        states.count() <= 2 * RESTARTS + 4,
+        "initializing, idle and working at first, then two a restart"
+    );
+    let given = next(&mut place).await;
+    let result = json!({"id": given["id"], "content": "done"});
+    tell(&rest, "s/agents/a/results", &result).await;
+    assert_eq!(over(&rest, &task).await["output"], "done");
+    rests(&rest, "s", "a", "idle").await;
     daemon.stop().await;
 }

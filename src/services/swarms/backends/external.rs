@@ -2,7 +2,8 @@
 //! does, they wait.
 
 use std::{
-    future::ready,
+    convert::Infallible,
+    future::{pending, ready},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -84,7 +85,8 @@ impl External {
 
     /// Lets go of whoever holds the place.
     pub(in crate::services::swarms) fn clear(&self) {
-        self.lock().to = None;
+        let mut state = self.lock();
+        state.to = None;
         self.holder.send_replace(0);
     }
 
@@ -136,18 +138,20 @@ impl Seat {
             "from": item.from,
             "content": item.content,
         });
-        let number = *self.holder.borrow_and_update();
         let (answer, answered) = oneshot::channel();
-        let to = {
+        let (to, number) = {
             let mut state = self.external.lock();
             state.given = Some((item.id.clone(), answer));
-            state.to.clone()
+            (state.to.clone(), *self.holder.borrow_and_update())
         };
-        if to.is_none_or(|to| to.try_send(told).is_err()) {
-            // Who left is noticed by `ready`.
-            tokio::task::yield_now().await;
+        let Some(to) = to else {
             return Turn::Lost(None);
-        }
+        };
+        // Who does not read is waited for.
+        let giving = async {
+            drop(to.send(told).await);
+            pending::<Infallible>().await
+        };
         tokio::select! {
             biased;
             answered = answered => match answered {
@@ -157,6 +161,7 @@ impl Seat {
                 }
                 Err(_) => Turn::Lost(None),
             },
+            never = giving => match never {},
             _ = self.holder.wait_for(|now| *now != number) => Turn::Lost(None),
         }
     }
