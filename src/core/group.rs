@@ -52,7 +52,7 @@ impl Group {
     }
 
     /// Notes that the program was waited for, and leaves alone what is left of what it started.
-    pub fn ended(mut self) {
+    pub const fn ended(&mut self) {
         self.0 = None;
     }
 

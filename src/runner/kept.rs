@@ -155,8 +155,8 @@ impl Kept {
         }
     }
 
-    /// Ends it, and whatever it started, at once.
-    pub async fn kill(mut self) -> Gone {
+    /// Ends it, and whatever it started, at once. May be dropped, and called again.
+    pub async fn kill(&mut self) -> Gone {
         // What it complained of by now is still heard.
         self.process.group.kill();
         let (never, complaints) = (CancellationToken::new(), &self.complaints);

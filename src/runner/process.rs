@@ -96,8 +96,9 @@ impl Process {
         self.kill().await
     }
 
-    /// Ends it, and whatever it started. Returns how it ended, if it could be taken away.
-    pub(super) async fn kill(mut self) -> Option<ExitStatus> {
+    /// Ends it, and whatever it started. Returns how it ended, if it could be taken away. May be dropped, and
+    /// called again.
+    pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         self.group.kill();
         // What cannot be killed now is taken away when it can.
         let status = timeout(BURIAL, self.child.wait()).await.ok()?.ok()?;

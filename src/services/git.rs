@@ -128,7 +128,7 @@ impl Workspace {
         let unstarted = |error| Error::general("git cannot be run here").caused_by(error);
         let late = |_| Error::new(Kind::Timeout, "git took too long");
         let child = command.spawn().map_err(unstarted)?;
-        let group = Group::of(&child);
+        let mut group = Group::of(&child);
         let output = timeout(PATIENCE, child.wait_with_output())
             .await
             .map_err(late)?

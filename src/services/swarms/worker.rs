@@ -178,7 +178,11 @@ impl Shift {
         'ready: loop {
             match stop.run_until_cancelled(self.backend.ready()).await {
                 None => return Ok(()),
-                Some(Ok(())) => {}
+                Some(Ok(None)) => {}
+                Some(Ok(ended)) => {
+                    self.unready(ended).await?;
+                    continue 'ready;
+                }
                 Some(Err(why)) => return self.give_up(why).await,
             }
             let mut next = self.begin().await?;

@@ -15,6 +15,7 @@ on_both_databases!(
     a_killed_process_is_started_again_and_loses_nothing,
     an_agent_whose_process_does_not_stay_is_given_up,
     a_turn_has_limits,
+    an_end_is_told_although_its_agent_was_woken_meanwhile,
 );
 
 /// Says what it is told, and which process it is.
@@ -196,5 +197,31 @@ async fn a_turn_has_limits(database: Fresh) {
         let task = over(&rest, &sent).await;
         assert_eq!(task["error"].as_str(), why, "{text}");
     }
+    daemon.stop().await;
+}
+
+async fn an_end_is_told_although_its_agent_was_woken_meanwhile(database: Fresh) {
+    let daemon = Daemon::start(&database).await;
+    let rest = Rest::new(daemon.address);
+    let folder = database.folder.path();
+    // The first leaves something behind that holds its standard error open: it is waited for a while.
+    let command = "if [ ! -e gone ]; then \
+        until [ -e go ]; do sleep 0.05; done; setsid sh -c 'touch gone; exec sleep 5' & \
+        until [ -e gone ]; do sleep 0.05; done; exit 3; \
+        fi; while read -r line; do echo fine; echo '<<TURN_COMPLETE>>'; done";
+    let config = json!({"cwd": folder});
+    make(&rest, "s", &agent(command, &config), &json!([])).await;
+    rests(&rest, "s", "a", "idle").await;
+    process(&rest).await;
+    std::fs::write(folder.join("go"), "").expect("a file");
+    until("no process", async || {
+        look(&rest, "s/agents/a").await["process_id"].is_null()
+    })
+    .await;
+    let sent = tell(&rest, "s/agents/a/task", &json!({"task": "x"})).await;
+    assert_eq!(over(&rest, &sent).await["output"], "fine");
+    let ends = look(&rest, "s/events?event_type=agent_stopped").await;
+    assert_eq!(ends.as_array().map(Vec::len), Some(1));
+    assert_eq!(ends[0]["metadata"]["exit_status"], 3);
     daemon.stop().await;
 }

@@ -14,8 +14,8 @@ use crate::{
 pub(super) struct Echo;
 
 impl Backend for Echo {
-    fn ready(&mut self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(ready(Ok(())))
+    fn ready(&mut self) -> BoxFuture<'_, Result<Option<Value>, String>> {
+        Box::pin(ready(Ok(None)))
     }
 
     fn turn<'a>(&'a mut self, item: &'a Item) -> BoxFuture<'a, Turn> {

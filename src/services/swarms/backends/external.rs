@@ -168,11 +168,11 @@ impl Seat {
 }
 
 impl Backend for Seat {
-    fn ready(&mut self) -> BoxFuture<'_, Result<(), String>> {
+    fn ready(&mut self) -> BoxFuture<'_, Result<Option<Value>, String>> {
         Box::pin(async {
             // Both ends are here: it is never closed.
             drop(self.holder.wait_for(|number| *number > 0).await);
-            Ok(())
+            Ok(None)
         })
     }
 

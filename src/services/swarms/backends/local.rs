@@ -37,6 +37,8 @@ pub(super) struct Local {
     settings: Settings,
     prompt: Prompt,
     kept: Option<Kept>,
+    /// Whether its process ended by itself, which is not told yet.
+    has_ended: bool,
     /// Shows the process's id.
     process: Arc<AtomicU32>,
     restarts: u32,
@@ -65,6 +67,7 @@ impl Local {
             settings,
             prompt,
             kept: None,
+            has_ended: false,
             process,
             restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
             ends: 0,
@@ -72,9 +75,13 @@ impl Local {
         }
     }
 
-    async fn start(&mut self) -> Result<(), String> {
+    async fn start(&mut self) -> Result<Option<Value>, String> {
+        // It was woken while its process was taken away.
+        if self.has_ended {
+            return Ok(self.ended().await);
+        }
         if self.kept.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         if self.ends > self.restarts {
             return Err(format!(
@@ -90,19 +97,25 @@ impl Local {
         self.process
             .store(kept.id().unwrap_or(0), Ordering::Relaxed);
         self.kept = Some(kept);
-        Ok(())
+        Ok(None)
     }
 
-    /// Takes away the process.
+    /// Takes away the process. May be dropped, and called again.
     async fn bury(&mut self) -> Option<Gone> {
         self.process.store(0, Ordering::Relaxed);
-        Some(self.kept.take()?.kill().await)
+        let gone = self.kept.as_mut()?.kill().await;
+        self.kept = None;
+        Some(gone)
     }
 
-    /// Takes away the process that ended by itself.
+    /// Takes away the process that ended by itself; what is told of that. May be dropped, and called again.
     async fn ended(&mut self) -> Option<Value> {
+        if !self.has_ended {
+            self.has_ended = true;
+            self.ends += 1;
+        }
         let gone = self.bury().await?;
-        self.ends += 1;
+        self.has_ended = false;
         self.why.clone_from(&gone.why);
         let why = gone.why;
         Some(json!({"exit_status": gone.status, "reason": why, "buffer_tail": gone.tail}))
@@ -137,7 +150,7 @@ impl Local {
 }
 
 impl Backend for Local {
-    fn ready(&mut self) -> BoxFuture<'_, Result<(), String>> {
+    fn ready(&mut self) -> BoxFuture<'_, Result<Option<Value>, String>> {
         Box::pin(self.start())
     }
 

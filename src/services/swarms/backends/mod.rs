@@ -26,11 +26,11 @@ use crate::{
 
 /// Does an agent's turns, one at a time. Every future may be dropped.
 pub(super) trait Backend: Send + Sync {
-    /// Done when it can take a turn.
+    /// Done when it can take a turn; or with what ended it, which is to be told before it is asked again.
     ///
     /// # Errors
     /// A sentence that says why it never will.
-    fn ready(&mut self) -> BoxFuture<'_, Result<(), String>>;
+    fn ready(&mut self) -> BoxFuture<'_, Result<Option<Value>, String>>;
 
     /// Takes a turn.
     fn turn<'a>(&'a mut self, item: &'a Item) -> BoxFuture<'a, Turn>;
