@@ -13,9 +13,9 @@ use super::{
     telling::{Entry, push},
 };
 use crate::{
-    core::turn::Turn,
     error::{Error, Result},
-    store::lane::Work,
+    services::runs::insist,
+    store::{Store, lane::Work},
 };
 
 impl Swarms {
@@ -110,27 +110,48 @@ impl Swarms {
 
     async fn leave(self: &Arc<Self>, name: &str, agent: &str, steering: &Steering) -> Result<()> {
         let swarm = rows::seen(&mut steering.store.reader(), name, &steering.by).await?;
-        rows::there(&mut steering.store.reader(), &swarm, agent).await?;
-        self.halt(name, |name| name == agent).await;
-        self.forget_external(name, Some(agent));
+        let halted = rows::there(&mut steering.store.reader(), &swarm, agent).await?;
         let (swarms, by) = (Arc::clone(self), steering.by.clone());
-        let (of, agent) = (name.to_owned(), agent.to_owned());
+        let (of, gone) = (name.to_owned(), agent.to_owned());
         let unit = async move |work: &mut Work<'_>| {
             work.by = by;
             let mut swarm = rows::seen(work.tx, &of, &work.by).await?;
-            let member = rows::there(work.tx, &swarm, &agent).await?;
+            let member = rows::there(work.tx, &swarm, &gone).await?;
             let why = "its agent was removed";
-            swarms.empty(&of, Some(&agent), why, work).await?;
+            swarms.empty(&of, Some(&gone), why, work).await?;
             let mut topology = swarm.topology()?;
-            topology.forget(&agent);
+            topology.forget(&gone);
             swarm.change(json!({"topology": topology}), work).await?;
             AGENTS.delete(work.tx, &[json!(member.id())]).await?;
-            push(&swarm, "agent_removed", &json!({"name": agent}), &[], work)?;
+            push(&swarm, "agent_removed", &json!({"name": gone}), &[], work)?;
             let entry = Entry::of_agent("agent_removed", &member, json!({}));
             swarms.log(&swarm, entry, work).await?;
             push(&swarm, "topology_changed", &json!({}), &[], work)
         };
-        steering.store.write(&Turn::default(), unit).await
+        self.while_halted(name, &halted, &steering.store, unit)
+            .await?;
+        self.forget_external(name, Some(agent));
+        Ok(())
+    }
+
+    /// Does a unit of work while an agent is not at work; it goes on where that fails.
+    async fn while_halted<T, U>(
+        self: &Arc<Self>,
+        name: &str,
+        member: &Member,
+        store: &Store,
+        unit: U,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
+    {
+        let was_at_work = self.halt(name, |agent| agent == member.name()).await;
+        let done = insist(&self.stopping, store, unit).await;
+        if done.is_err() && was_at_work {
+            self.launch(name, member, store)?;
+        }
+        done
     }
 
     /// Ends an agent's process, if it has one, and sets it to work again, whatever state it was in. What it
@@ -154,7 +175,6 @@ impl Swarms {
             let stopped = Error::conflict("The swarm is stopped");
             return Err(refused(stopped, ":agent_stopped"));
         }
-        self.halt(&name, |name| name == agent).await;
         let (swarms, by, of) = (Arc::clone(&self), steering.by, agent.clone());
         let unit = async move |work: &mut Work<'_>| {
             work.by = by;
@@ -162,7 +182,9 @@ impl Swarms {
             swarms.begin_one(&swarm, &mut member, work).await?;
             Ok(member)
         };
-        let member = steering.store.write(&steering.turn, unit).await?;
+        let member = self
+            .while_halted(&name, &halted, &steering.store, unit)
+            .await?;
         self.launch(&name, &member, &steering.store)?;
         Ok(json!({"status": "restarted", "agent": agent}))
     }
@@ -170,7 +192,8 @@ impl Swarms {
     /// Makes so many of an agent: `base`, `base_1`, `base_2`, …; those too many are removed, the last first.
     ///
     /// # Errors
-    /// `NotFound`, or if the database fails; what fails for one agent is in the answer.
+    /// `NotFound`, `Forbidden` for more agents that run commands to who may not have any run, or if the
+    /// database fails; what fails for one agent is in the answer.
     pub(super) async fn scale(
         self: Arc<Self>,
         name: String,

@@ -146,17 +146,20 @@ impl Swarms {
         }
     }
 
-    /// Stops those of a swarm's agents that fit, and waits until nothing is left of them.
-    pub(super) async fn halt(&self, swarm: &str, fits: impl Fn(&str) -> bool) {
+    /// Stops those of a swarm's agents that fit, and waits until nothing is left of them; whether there was
+    /// any.
+    pub(super) async fn halt(&self, swarm: &str, fits: impl Fn(&str) -> bool) -> bool {
         let workers: Vec<Worker> = {
             let mut live = self.live();
             let fitting = |key: &(String, String), _: &mut Worker| key.0 == swarm && fits(&key.1);
             live.extract_if(fitting).map(|(_, worker)| worker).collect()
         };
         workers.iter().for_each(Worker::stop);
+        let were_any = !workers.is_empty();
         for worker in workers {
             worker.end().await;
         }
+        were_any
     }
 }
 
