@@ -138,7 +138,14 @@ impl Service for Discover {
                 ("kind".to_owned(), json!(super::WORKS)),
                 ("status".to_owned(), json!(status)),
             ]);
-            let mut agents = self.0.matching(&all, &mut store.reader()).await?;
+            let mut agents = self
+                .0
+                .matching(
+                    &all,
+                    &crate::core::identity::Identity::System,
+                    &mut store.reader(),
+                )
+                .await?;
             agents.retain(|agent| wanted.fits(agent));
             wanted.sort(&mut agents);
             let total = agents.len();

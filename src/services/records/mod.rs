@@ -91,24 +91,31 @@ impl Records {
         self.0.table.find(db, &query, None).await
     }
 
-    /// The records that fit a query, as clients write it.
+    /// The records that fit a query, as clients write it, and that somebody sees.
     ///
     /// # Errors
     /// `BadRequest` if it cannot be read, or if the database fails.
-    pub async fn matching(&self, query: &Record, db: &mut dyn Reader) -> Result<Vec<Record>> {
-        let query = Query::parse(query, &self.0.fields, db.backend())?;
+    pub async fn matching(
+        &self,
+        query: &Record,
+        by: &Identity,
+        db: &mut dyn Reader,
+    ) -> Result<Vec<Record>> {
+        let mut query = Query::parse(query, &self.0.fields, db.backend())?;
+        query.condition = self.0.visible(query.condition, by);
         let mut records = self.0.table.find(db, &query, query.limit).await?;
         self.0.render(db, &mut records).await?;
         Ok(records)
     }
 
-    /// How many records fit a query.
+    /// How many records fit a query, and are seen by somebody.
     ///
     /// # Errors
     /// As [`matching`](Self::matching).
-    pub async fn count(&self, query: &Record, db: &mut dyn Reader) -> Result<u64> {
+    pub async fn count(&self, query: &Record, by: &Identity, db: &mut dyn Reader) -> Result<u64> {
         let query = Query::parse(query, &self.0.fields, db.backend())?;
-        self.0.table.count(db, query.condition).await
+        let condition = self.0.visible(query.condition, by);
+        self.0.table.count(db, condition).await
     }
 
     /// Removes a record and publishes that whom the unit works for did.

@@ -89,7 +89,7 @@ impl Runs {
         }
         let count = json!({"session_id": ended.session, "index": {"$gte": 0}});
         let count = count.as_object().cloned().unwrap_or_default();
-        let count = self.messages.count(&count, work.tx).await?;
+        let count = self.messages.count(&count, by, work.tx).await?;
         if let Some(task) = there(self.tasks.read(work.tx, &ended.task, by).await)? {
             let changes = changes(&task, &ended, count, work.now);
             self.tasks.patch(&ended.task, changes, work).await?;

@@ -6,14 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     Swarms,
-    definition::{Backend, Definition, Spec},
-    rows::{self, AGENTS, Member, SWARMS, Swarm, as_record, refused},
+    rows::{self, Member, Swarm, refused},
     telling::{Entry, enter, push},
 };
 use crate::{
     core::{identity::Identity, turn::Turn},
     error::{Error, Result},
-    services::{boards, values::text},
+    services::{runs::insist, values::text},
     store::{Store, lane::Work},
 };
 
@@ -25,156 +24,12 @@ pub(super) struct Steering {
 }
 
 impl Swarms {
-    /// Makes a swarm, or a stopped one anew, and starts it.
-    ///
-    /// # Errors
-    /// `Conflict` where it is running, `BadRequest` where there is no such board, or if the database fails.
-    pub(super) async fn create(
-        self: Arc<Self>,
-        definition: Definition,
-        path: Option<String>,
-        steering: Steering,
-    ) -> Result<Value> {
-        let name = definition.name.clone();
-        let lock = self.lock(&name);
-        let _held = lock.lock().await;
-        let (swarms, by) = (Arc::clone(&self), steering.by);
-        let unit = async move |work: &mut Work<'_>| {
-            work.by = by;
-            let mut swarm = swarms.define(&definition, path.as_deref(), work).await?;
-            swarms.begin_all(&mut swarm, work).await
-        };
-        let members = steering.store.write(&steering.turn, unit).await?;
-        self.launch_all(&name, &members, &steering.store)?;
-        Ok(json!({"status": "created", "swarm_name": name}))
-    }
-
-    /// Stores what a swarm is to be. Agents that a stopped one had already keep their sessions and inboxes.
-    async fn define(
-        &self,
-        definition: &Definition,
-        path: Option<&str>,
-        work: &mut Work<'_>,
-    ) -> Result<Swarm> {
-        if let Some(board) = &definition.board {
-            let board = boards::service().read(work.tx, board, &work.by).await;
-            board.map_err(|_| Error::bad_request("board_id: there is no such board"))?;
-        }
-        let now = work.now.to_string();
-        let row = json!({
-            "name": definition.name,
-            "status": "starting",
-            "topology": definition.topology,
-            "board_id": definition.board,
-            "config_path": path,
-            "created_by": work.by.user_id(),
-            "created_at": now,
-            "updated_at": now,
-        });
-        let mut old = Vec::new();
-        let swarm = match rows::swarm(work.tx, &definition.name).await? {
-            None => Swarm(SWARMS.insert(work.tx, &as_record(row)).await?),
-            Some(swarm) if swarm.is_up() || swarm.status() == "stopping" => {
-                let text = format!("The swarm {} is running already", swarm.name());
-                return Err(refused(Error::conflict(text), ":already_running"));
-            }
-            Some(_) => {
-                let mut swarm = rows::seen(work.tx, &definition.name, &work.by).await?;
-                let mut changes = as_record(row);
-                changes.shift_remove("created_at");
-                changes.shift_remove("created_by");
-                swarm.change(Value::Object(changes), work).await?;
-                old = rows::members(work.tx, swarm.name()).await?;
-                swarm
-            }
-        };
-        self.define_agents(&swarm, definition, old, work).await?;
-        Ok(swarm)
-    }
-
-    async fn define_agents(
-        &self,
-        swarm: &Swarm,
-        definition: &Definition,
-        mut old: Vec<Member>,
-        work: &mut Work<'_>,
-    ) -> Result<()> {
-        for member in &old {
-            if !definition
-                .agents
-                .iter()
-                .any(|spec| spec.name == member.name())
-            {
-                self.empty(
-                    swarm.name(),
-                    Some(member.name()),
-                    "its agent was removed",
-                    work,
-                )
-                .await?;
-                AGENTS.delete(work.tx, &[json!(member.id())]).await?;
-            }
-        }
-        for (position, spec) in definition.agents.iter().enumerate() {
-            match old.iter_mut().find(|member| member.name() == spec.name) {
-                Some(member) => {
-                    member
-                        .change(json!({"spec": spec, "position": position}), work)
-                        .await?;
-                }
-                None => drop(self.add(swarm, spec, position, "stopped", work).await?),
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores an agent, with a session.
-    pub(super) async fn add(
-        &self,
-        swarm: &Swarm,
-        spec: &Spec,
-        position: usize,
-        state: &str,
-        work: &mut Work<'_>,
-    ) -> Result<Member> {
-        let session = self.session(swarm, &spec.name, spec.backend, work).await?;
-        let row = json!({
-            "id": work.clock.ordered_id(),
-            "swarm": swarm.name(),
-            "name": spec.name,
-            "position": position,
-            "spec": spec,
-            "session_id": session,
-            "state": state,
-        });
-        AGENTS.insert(work.tx, &as_record(row)).await.map(Member)
-    }
-
-    /// Makes an agent's session; its id.
-    pub(super) async fn session(
-        &self,
-        swarm: &Swarm,
-        agent: &str,
-        backend: Backend,
-        work: &mut Work<'_>,
-    ) -> Result<String> {
-        let mut session = json!({
-            "title": format!("{}/{agent}", swarm.name()),
-            "agent": backend,
-            "created_by": work.by.user_id(),
-        });
-        if let Some(board) = swarm.board() {
-            session["board_id"] = json!(board);
-        }
-        let session = self.sessions.create(session, work).await?;
-        Ok(session["session_id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
-    }
-
     /// Notes that a swarm and its agents start, and tells it; the agents that are to be launched.
-    async fn begin_all(&self, swarm: &mut Swarm, work: &mut Work<'_>) -> Result<Vec<Member>> {
+    pub(super) async fn begin_all(
+        &self,
+        swarm: &mut Swarm,
+        work: &mut Work<'_>,
+    ) -> Result<Vec<Member>> {
         let now = work.now.to_string();
         swarm
             .change(json!({"status": "running", "started_at": now}), work)
@@ -336,7 +191,7 @@ impl Swarms {
             swarms.log(&swarm, entry, work).await?;
             Ok(swarm)
         };
-        steering.store.write(&Turn::default(), unit).await
+        insist(&self.stopping, &steering.store, unit).await
     }
 
     /// Stops a swarm and starts it again; may forget what waits for its agents.
@@ -360,7 +215,7 @@ impl Swarms {
                     .empty(&of, None, "its swarm was restarted", work)
                     .await
             };
-            steering.store.write(&Turn::default(), unit).await?;
+            insist(&self.stopping, &steering.store, unit).await?;
         }
         self.start_held(&name, &steering).await?;
         Ok(json!({"status": "restarted", "swarm_name": name, "delete_data": delete}))

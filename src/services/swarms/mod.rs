@@ -48,7 +48,8 @@
 //! - source `swarms` ([`SOURCE`]), the pushes: `agent_output {agent, content}`, `message_routed {timestamp,
 //!   swarm, from, to, type, content_preview}`, `message_broadcast` (`to` is a list), `agent_status {agent,
 //!   state}`, `swarm_started {status}`, `swarm_stopped {}`, `agent_added {name, spec}`, `agent_removed
-//!   {name}`, `topology_changed {}`. States: initializing, idle, working, error, stopped.
+//!   {name}`, `topology_changed {}`. States: initializing, idle, working, error, stopped. Agents start after
+//!   their swarm did: whether each could is in its states, and the swarm's `status` is never `error`.
 //! - source `swarm_logs` ([`LOGS`]), the name is the event's type: `{id, timestamp, level, category, swarm,
 //!   agent, event_type, message, metadata}`, level debug, info, warning or error. A `log_entry` is this
 //!   without `category` and `swarm`.
@@ -57,12 +58,14 @@
 //! - `definition` reads what a swarm is to be, `locating` finds where it is wrong, `routing` says who may
 //!   speak to whom and what an output says to others: pure
 //! - `rows` is the tables, `telling` the events, `showing` what is answered, `routes` the services
-//! - `lifecycle`, `recovering`, `changing`, `removing`: how swarms start, come back, change and go
+//! - `creating`, `lifecycle`, `recovering`, `changing`, `removing`: how swarms are made, start, come back,
+//!   change and go
 //! - `inbox` and `turns` are the units of work of agents, `worker` does them with one of the `backends`
 
 mod backends;
 mod changing;
 mod definition;
+mod creating;
 mod inbox;
 mod lifecycle;
 mod locating;

@@ -153,12 +153,12 @@ impl Route {
         match (self.what, &call.method) {
             (Path::Agents, Method::Get) => {
                 let member = rows::there(&mut db, &swarm, id(call)?).await?;
-                swarms.agent(&swarm, &member, &mut db).await
+                swarms.agent(&swarm, &member, by, &mut db).await
             }
             (Path::Agents, _) => {
                 let mut shown = Vec::new();
                 for member in rows::members(&mut db, swarm.name()).await? {
-                    shown.push(swarms.agent(&swarm, &member, &mut db).await?);
+                    shown.push(swarms.agent(&swarm, &member, by, &mut db).await?);
                 }
                 Ok(Value::Array(shown))
             }
@@ -177,11 +177,12 @@ impl Route {
 
     async fn read_agent(&self, call: &Call, swarm: &Swarm, store: &Store) -> Result<Value> {
         let (mut db, now) = (store.reader(), store.clock().now());
+        let by = &call.caller.identity;
         let member = rows::there(&mut db, swarm, call.parameter("agent")).await?;
         let limit = Wanted::read(&call.query, now)?.limit;
         let shown = match self.what {
-            Path::History => self.swarms.history(&member, limit, &mut db).await?,
-            Path::Logs => self.swarms.logs(&member, limit, &mut db).await?,
+            Path::History => self.swarms.history(&member, by, limit, &mut db).await?,
+            Path::Logs => self.swarms.logs(&member, by, limit, &mut db).await?,
             _ => skills(&member)?,
         };
         Ok(Value::Array(shown))

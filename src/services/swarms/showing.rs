@@ -10,7 +10,12 @@ use super::{
     routing::Topology,
     rows::{self, Member, Swarm},
 };
-use crate::{core::Record, error::Result, services::values::text, store::transaction::Reader};
+use crate::{
+    core::{Record, identity::Identity},
+    error::Result,
+    services::values::text,
+    store::transaction::Reader,
+};
 
 impl Swarms {
     /// `{name, status, started_at, agent_count, object_count, agents, objects, board_id}`.
@@ -62,11 +67,12 @@ impl Swarms {
         }))
     }
 
-    /// An agent's status.
+    /// An agent's status, as somebody sees it.
     pub(super) async fn agent(
         &self,
         swarm: &Swarm,
         member: &Member,
+        by: &Identity,
         db: &mut dyn Reader,
     ) -> Result<Value> {
         let spec = member.spec()?;
@@ -83,7 +89,7 @@ impl Swarms {
             "state": member.state(),
             "backend": spec.backend,
             "inbox_size": rows::waiting(db, swarm.name(), member.name()).await?,
-            "message_count": self.messages.count(&of_session, db).await?,
+            "message_count": self.messages.count(&of_session, by, db).await?,
             "skills": spec.skills,
             "started_at": member.0.get("started_at"),
             "last_activity": member.0.get("last_activity"),
@@ -102,11 +108,12 @@ impl Swarms {
     pub(super) async fn history(
         &self,
         member: &Member,
+        by: &Identity,
         limit: u64,
         db: &mut dyn Reader,
     ) -> Result<Vec<Value>> {
         let mut history = Vec::new();
-        for message in self.spoken(member, limit, db).await? {
+        for message in self.spoken(member, by, limit, db).await? {
             let at = |name: &str| message.get(name).unwrap_or(&Value::Null);
             let (metadata, timestamp) = (at("metadata"), at("timestamp"));
             if text(&message, "role") == Some("user") {
@@ -142,10 +149,11 @@ impl Swarms {
     pub(super) async fn logs(
         &self,
         member: &Member,
+        by: &Identity,
         limit: u64,
         db: &mut dyn Reader,
     ) -> Result<Vec<Value>> {
-        let messages = self.spoken(member, limit, db).await?;
+        let messages = self.spoken(member, by, limit, db).await?;
         let shown = messages.iter().map(|message| {
             let at = |name: &str| message.get(name).unwrap_or(&Value::Null);
             json!({
@@ -158,10 +166,11 @@ impl Swarms {
         Ok(shown.collect())
     }
 
-    /// The newest messages of an agent's session.
+    /// The newest messages of an agent's session, as far as somebody sees them.
     async fn spoken(
         &self,
         member: &Member,
+        by: &Identity,
         limit: u64,
         db: &mut dyn Reader,
     ) -> Result<Vec<Record>> {
@@ -171,7 +180,7 @@ impl Swarms {
             "$limit": limit,
         });
         let query = query.as_object().cloned().unwrap_or_default();
-        self.messages.matching(&query, db).await
+        self.messages.matching(&query, by, db).await
     }
 }
 

@@ -11,7 +11,10 @@ use crate::{
     support::{daemon::Daemon, databases::Fresh, socketio::SocketIo, soon, until},
 };
 
-on_both_databases!(a_private_board_s_swarm_is_its_members);
+on_both_databases!(
+    a_private_board_s_swarm_is_its_members,
+    a_swarm_stays_on_its_board,
+);
 
 struct People {
     url: String,
@@ -158,6 +161,65 @@ async fn a_private_board_s_swarm_is_its_members(database: Fresh) {
         assert!(heard.contains("swarms swarm_started"), "{heard}");
     }
     people.daemon.stop().await;
+}
+
+async fn a_swarm_stays_on_its_board(database: Fresh) {
+    let people = people(&database).await;
+    let board = json!({"board_id": "own", "name": "own", "visibility": "private"});
+    people.make("ann", "/boards", &board).await;
+    let agents = json!([{"name": "a", "backend": "echo"}]);
+    let create = async |user: &str, name: &str, board: &Value| {
+        let definition = json!({"config": {"name": name, "board_id": board, "agents": agents}});
+        people.send(user, Verb::POST, "/swarms", &definition).await
+    };
+    let (none, own) = (Value::Null, json!("own"));
+    for (name, board, other) in [("open", &none, &own), ("hidden", &own, &none)] {
+        assert_eq!(create("ann", name, board).await.0, 201);
+        let stop = format!("/swarms/{name}/stop");
+        people.make("ann", &stop, &json!({})).await;
+        let (status, answer) = create("ann", name, other).await;
+        let refused = (status, &answer["data"]["reason"]);
+        assert_eq!(refused, (409, &json!(":already_exists")), "{answer}");
+        let path = format!("/swarms/{name}");
+        let (_, swarm) = people.send("ann", Verb::GET, &path, &Value::Null).await;
+        assert_eq!(swarm["board_id"], *board, "nothing of it is stored");
+        assert_eq!(create("ann", name, board).await.0, 201);
+    }
+    // Who does not see it is not told whether it runs.
+    let running = create("bob", "hidden", &none).await;
+    people.make("ann", "/swarms/hidden/stop", &json!({})).await;
+    assert_eq!(create("bob", "hidden", &none).await, running);
+    let (status, answer) = running;
+    let said = (status, &answer["message"]);
+    let text = json!("The name hidden is taken; choose another");
+    assert_eq!(said, (409, &text), "{answer}");
+    check_moved_session(&people).await;
+    people.daemon.stop().await;
+}
+
+/// What is in a session that was put on a private board is told to its members only, although the swarm is
+/// for everybody.
+async fn check_moved_session(people: &People) {
+    let task = json!({"task": "a secret"});
+    let path = "/swarms/open/agents/a";
+    people.make("ann", &format!("{path}/task"), &task).await;
+    let mut agent = Value::Null;
+    until("the turn's end", async || {
+        agent = people.send("ann", Verb::GET, path, &Value::Null).await.1;
+        agent["state"] == "idle" && agent["message_count"] == 2
+    })
+    .await;
+    let link = json!({"sessionId": agent["session_id"]});
+    people.make("ann", "/boards/own/sessions", &link).await;
+    for (user, sees) in [("ann", true), ("bob", false)] {
+        for part in ["history", "logs"] {
+            let path = format!("{path}/{part}");
+            let (_, told) = people.send(user, Verb::GET, &path, &Value::Null).await;
+            assert_eq!(told.to_string().contains("a secret"), sees, "{user} {path}");
+        }
+        let (_, agent) = people.send(user, Verb::GET, path, &Value::Null).await;
+        assert_eq!(agent["message_count"], if sees { 2 } else { 0 }, "{user}");
+    }
 }
 
 /// Only admins have the daemon run commands, and read its files.
