@@ -10,6 +10,7 @@ use super::{
     lifecycle::Steering,
     routing::{SPECIAL, Topology},
     rows::{self, AGENTS, Member, Swarm, refused},
+    sources::may_run,
     telling::{Entry, push},
 };
 use crate::{
@@ -217,10 +218,11 @@ impl Swarms {
             .collect();
         let wanted: Vec<Spec> = (0..count).map(|number| spec.copy(number)).collect();
         let (mut added, mut removed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for spec in wanted
-            .iter()
-            .filter(|spec| !group.contains(&spec.name.as_str()))
-        {
+        let is_new = |spec: &&Spec| !group.contains(&spec.name.as_str());
+        if let Some(spec) = wanted.iter().find(is_new) {
+            may_run(std::slice::from_ref(spec), &steering.by)?;
+        }
+        for spec in wanted.iter().filter(is_new) {
             let mut edges = rows::seen(&mut db, &name, &steering.by).await?.topology()?;
             let before = edges.clone();
             edges.copy(&base, &spec.name);

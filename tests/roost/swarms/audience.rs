@@ -244,6 +244,12 @@ async fn check_commands(people: &People) {
         )
         .await;
     assert_eq!(status, 403);
+    for (user, count, status) in [("ann", 3, 403), ("root", 3, 201), ("ann", 1, 201)] {
+        let path = "/swarms/local/agents/l/scale";
+        let count = json!({"count": count});
+        let (scaled, _) = people.send(user, Verb::POST, path, &count).await;
+        assert_eq!(scaled, status, "{user} {count}");
+    }
     for path in ["/etc/hosts", "../../etc/hosts", "nope.toml"] {
         let path = json!({"config_path": path});
         let (status, answer) = people.send("root", Verb::POST, "/swarms", &path).await;
