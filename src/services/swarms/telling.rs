@@ -29,7 +29,7 @@ pub const SOURCE: &str = "swarms";
 /// The service under whose name what is kept is published.
 pub const LOGS: &str = "swarm_logs";
 
-/// Events that are kept of a swarm.
+/// Events that are kept of a swarm; there are more until the next look.
 const KEPT: u64 = 10_000;
 
 /// Events after which it is looked whether some are to go.
@@ -179,7 +179,7 @@ impl Swarms {
     }
 }
 
-/// Deletes the oldest of a swarm's events, so that what comes until the next look still fits.
+/// Deletes a swarm's events but the newest.
 async fn prune(swarm: &str, work: &mut Work<'_>) -> Result<()> {
     let own = || Expr::col(Of::Swarm).eq(swarm);
     let mut oldest = Sql::select();
@@ -188,7 +188,7 @@ async fn prune(swarm: &str, work: &mut Work<'_>) -> Result<()> {
         .from(Entity)
         .and_where(own())
         .order_by(Of::Id, Order::Desc)
-        .offset(KEPT - EVERY)
+        .offset(KEPT)
         .limit(1);
     let mut delete = Sql::delete();
     delete
