@@ -2,7 +2,9 @@
 
 mod audience;
 mod external;
+mod faults;
 mod lifecycle;
+mod limits;
 mod local;
 mod messages;
 mod ring;

@@ -1,14 +1,14 @@
 //! How swarms change while they run: agents come and go, edges, too.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{
     Swarms,
-    definition::{AGENTS as MOST, Spec},
+    definition::{AGENTS as MOST, SPEC, SPECS, Spec},
     lifecycle::Steering,
-    routing::{SPECIAL, Topology},
+    routing::{EDGES, Edge, SPECIAL, Topology},
     rows::{self, AGENTS, Member, Swarm, refused},
     sources::may_run,
     telling::{Entry, push},
@@ -50,8 +50,8 @@ impl Swarms {
             work.by = by;
             let mut swarm = rows::seen(work.tx, &of, &work.by).await?;
             let members = rows::members(work.tx, &of).await?;
-            let names: Vec<&str> = members.iter().map(Member::name).collect();
-            if names.contains(&spec.name.as_str()) {
+            let names: HashSet<&str> = members.iter().map(Member::name).collect();
+            if names.contains(spec.name.as_str()) {
                 let text = format!("There is an agent {} already", spec.name);
                 return Err(refused(Error::conflict(text), ":already_exists"));
             }
@@ -59,8 +59,9 @@ impl Swarms {
                 let text = format!("A swarm has at most {MOST} agents");
                 return Err(refused(Error::bad_request(text), ":too_many_agents"));
             }
+            fits(&spec, &members)?;
             for (from, to) in edges.edges() {
-                let is_known = |name: &str| name == spec.name || names.contains(&name);
+                let is_known = |name: &str| name == spec.name || names.contains(name);
                 known(from, &is_known, false)?;
                 known(to, &is_known, true)?;
             }
@@ -71,9 +72,8 @@ impl Swarms {
             let position = usize::try_from(position).unwrap_or(usize::MAX);
             let mut member = swarms.add(&swarm, &spec, position, "stopped", work).await?;
             let mut topology = swarm.topology()?;
-            for (from, to) in edges.edges() {
-                topology.add(from, to);
-            }
+            topology.extend(edges);
+            bounded(&topology)?;
             swarm.change(json!({"topology": topology}), work).await?;
             let data = json!({"name": spec.name, "spec": spec.shown()});
             push(&swarm, "agent_added", &data, &[], work)?;
@@ -171,7 +171,7 @@ impl Swarms {
         let _held = lock.lock().await;
         let mut db = steering.store.reader();
         let swarm = rows::seen(&mut db, &name, &steering.by).await?;
-        rows::there(&mut db, &swarm, &agent).await?;
+        let halted = rows::there(&mut db, &swarm, &agent).await?;
         if !swarm.is_up() {
             let stopped = Error::conflict("The swarm is stopped");
             return Err(refused(stopped, ":agent_stopped"));
@@ -223,12 +223,8 @@ impl Swarms {
             may_run(std::slice::from_ref(spec), &steering.by)?;
         }
         for spec in wanted.iter().filter(is_new) {
-            let mut edges = rows::seen(&mut db, &name, &steering.by).await?.topology()?;
-            let before = edges.clone();
-            edges.copy(&base, &spec.name);
-            for (from, to) in before.edges() {
-                edges.remove(from, to);
-            }
+            let topology = rows::seen(&mut db, &name, &steering.by).await?.topology()?;
+            let edges = topology.copied(&base, &spec.name);
             match self.join(&name, spec.clone(), edges, &steering).await {
                 Ok(()) => added.push(spec.name.clone()),
                 Err(error) => {
@@ -251,31 +247,56 @@ impl Swarms {
 /// Adds edges to a topology and takes others away; how many.
 ///
 /// # Errors
-/// `NotFound`, `BadRequest` for an edge to nobody, or if the database fails.
+/// `NotFound`, `BadRequest` for an edge to nobody or too many, or if the database fails.
 pub(super) async fn rewire(
     name: &str,
-    add: &[(String, String)],
-    remove: &[(String, String)],
+    add: &[Edge],
+    remove: &[Edge],
     work: &mut Work<'_>,
 ) -> Result<Value> {
     let mut swarm: Swarm = rows::seen(work.tx, name, &work.by).await?;
     let members = rows::members(work.tx, name).await?;
-    let is_known = |name: &str| members.iter().any(|member| member.name() == name);
+    let names: HashSet<&str> = members.iter().map(Member::name).collect();
+    let is_known = |name: &str| names.contains(name);
     let mut topology = swarm.topology()?;
-    let (mut added, mut removed) = (0, 0);
+    let mut added = 0;
     for (from, to) in add {
         known(from, &is_known, false)?;
         known(to, &is_known, true)?;
         added += usize::from(topology.add(from, to));
     }
-    for (from, to) in remove {
-        removed += usize::from(topology.remove(from, to));
-    }
+    let removed = topology.remove(remove);
+    bounded(&topology)?;
     if added + removed > 0 {
         swarm.change(json!({"topology": topology}), work).await?;
         push(&swarm, "topology_changed", &json!({}), &[], work)?;
     }
     Ok(json!({"status": "ok", "added": added, "removed": removed}))
+}
+
+/// Refuses more edges than a swarm may have.
+fn bounded(topology: &Topology) -> Result<()> {
+    if topology.len() <= EDGES {
+        return Ok(());
+    }
+    let text = format!("A swarm has at most {EDGES} edges");
+    Err(refused(Error::bad_request(text), ":too_many_edges"))
+}
+
+/// Refuses an agent that is larger than it may be, alone or with the other agents of its swarm.
+pub(super) fn fits(spec: &Spec, others: &[Member]) -> Result<()> {
+    let of = |member: &Member| Ok(member.spec()?.bytes());
+    let others = others.iter().map(of).sum::<Result<usize>>()?;
+    let own = spec.bytes();
+    if own > SPEC {
+        let text = "An agent is at most 1 MiB, its skills included";
+        return Err(refused(Error::payload_too_large(text), ":too_large"));
+    }
+    if own + others > SPECS {
+        let text = "A swarm's agents are at most 16 MiB together, their skills included";
+        return Err(refused(Error::payload_too_large(text), ":too_large"));
+    }
+    Ok(())
 }
 
 /// Refuses an edge's end that is nobody.

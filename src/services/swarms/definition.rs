@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::reading::Reading;
 use super::{
     locating::{Format, Step, line_of, parse},
-    routing::Topology,
+    routing::{Edge, Topology},
 };
 use crate::{
     core::Record,
@@ -22,6 +22,13 @@ use crate::{
 
 /// Agents of a swarm at most.
 pub(super) const AGENTS: usize = 1_000;
+
+/// Bytes of an agent's [`Spec`] as JSON at most, and of all of a swarm's.
+pub(super) const SPEC: usize = 1 << 20;
+pub(super) const SPECS: usize = 16 << 20;
+
+/// What is wrong is told up to this often.
+const PROBLEMS: usize = 100;
 
 /// Who does an agent's turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +87,11 @@ impl Spec {
             "presets": self.presets,
             "config": self.config,
         })
+    }
+
+    /// How large it is, as JSON.
+    pub(super) fn bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX / 2, |json| json.len())
     }
 
     /// The copy of a number; 0 is the agent itself.
@@ -220,7 +232,7 @@ pub(super) fn newcomer(value: &Value) -> Result<(Spec, Topology)> {
 ///
 /// # Errors
 /// `BadRequest`, see [`refuse`].
-pub(super) fn edges(value: Option<&Value>) -> Result<Vec<(String, String)>> {
+pub(super) fn edges(value: Option<&Value>) -> Result<Vec<Edge>> {
     let mut reading = Reading::default();
     let edges = reading.edges(value);
     if reading.problems.is_empty() {

@@ -22,6 +22,9 @@ const ROOM: u64 = 1_000;
 /// Characters of a message that are shown where it is routed.
 const PREVIEW: usize = 100;
 
+/// Agents to whom a message might have been sent that are told where it might not.
+const ALLOWED: usize = 100;
+
 /// Characters of a task that are kept with the event that it was sent.
 const TASK: usize = 1_000;
 
@@ -225,7 +228,7 @@ impl Swarms {
             let message = "router invalid route".to_owned();
             ("invalid_route", ":invalid_route", message)
         };
-        let allowed: Vec<_> = topology.targets(from).collect();
+        let allowed: Vec<_> = topology.targets(from).take(ALLOWED).collect();
         let entry = Entry {
             category: "routing",
             event_type,

@@ -6,8 +6,9 @@
 //! # Services
 //! Every dialect calls these; `:name` is a swarm's, `:agent` an agent's. Errors carry `data.reason`:
 //! `:not_found`, `:already_running`, `:already_exists`, `:agent_stopped`, `:agent_error`, `:inbox_full`,
-//! `:not_running`, `:not_paused`, `:target_not_found`, `:too_many_agents`, `:not_external`,
-//! `:invalid_config` (with `data.errors`: `[{line, field, message}]`); their code and text say the rest.
+//! `:not_running`, `:not_paused`, `:target_not_found`, `:too_many_agents`, `:too_many_edges`, `:too_large`
+//! (413: a text of more than 1 MiB, or more than fits together), `:not_external`, `:invalid_config` (with
+//! `data.errors`: `[{line, field, message}]`); their code and text say the rest.
 //!
 //! | path | method | answer |
 //! |---|---|---|
@@ -64,8 +65,8 @@
 
 mod backends;
 mod changing;
-mod definition;
 mod creating;
+mod definition;
 mod inbox;
 mod lifecycle;
 mod locating;

@@ -2,7 +2,7 @@
 
 mod steering;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use entities::{swarm_events::Column as Of, swarms};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query as Sql};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     Swarms,
-    changing::rewire,
+    changing::{fits, rewire},
     definition::edges,
-    routing::Outgoing,
+    routing::{CONTENTS, Outgoing},
     rows::{self, Swarm, refused},
     showing::skills,
     telling::{Wanted, events},
@@ -27,6 +27,10 @@ use crate::{
     services::{Service, Services},
     store::{Store, lane::Work},
 };
+
+/// Bytes of a text that an agent is told or says at most, and of a name or an id.
+const TEXT: usize = 1 << 20;
+const NAME: usize = 200;
 
 /// Registers the services.
 pub fn register(services: &mut Services, swarms: &Arc<Swarms>) {
@@ -193,10 +197,10 @@ impl Route {
         let name = call.parameter("name").to_owned();
         let agent = call.parameter("agent").to_owned();
         let (swarms, by) = (Arc::clone(&self.swarms), call.caller.identity.clone());
-        let field = |name: &str| said(&call.data, name);
         match self.what {
             Path::Task => {
-                let task = field("task").ok_or_else(|| missing("Missing 'task' parameter"))?;
+                let task = said(&call.data, "task", TEXT)?;
+                let task = task.ok_or_else(|| missing("Missing 'task' parameter"))?;
                 let answer = json!({"status": "sent", "agent": agent, "task": task});
                 let of = (name.clone(), agent.clone());
                 let unit = async move |work: &mut Work<'_>| {
@@ -208,15 +212,17 @@ impl Route {
                 Ok(with(answer, json!({"task_id": task})))
             }
             Path::Message => {
-                let all = field("from").zip(field("to")).zip(field("content"));
-                let ((from, to), content) =
-                    all.ok_or_else(|| missing("Missing 'from', 'to', or 'content' parameter"))?;
+                let (from, outgoing) = message(&call.data)?;
+                let to = &outgoing.to;
                 let answer = json!({"status": "routed", "from": from, "to": to, "swarm": name});
-                let (of, outgoing) = (name.clone(), Outgoing { to, content });
+                let of = name.clone();
                 let unit = async move |work: &mut Work<'_>| {
                     work.by = by;
                     let swarm = rows::seen(work.tx, &of, &work.by).await?;
                     let topology = swarm.topology()?;
+                    if topology.weight(&from, &outgoing).1 > CONTENTS {
+                        return Err(too_large("A message is at most 16 MiB, to all together"));
+                    }
                     swarms.send(&swarm, &topology, &from, &outgoing, work).await
                 };
                 let sent = store.write(&call.turn, unit).await?;
@@ -248,9 +254,9 @@ impl Route {
             call.parameter("agent").to_owned(),
         );
         let by = call.caller.identity.clone();
-        let skill = said(&call.data, "name").filter(|name| super::routing::is_name(name));
+        let skill = said(&call.data, "name", NAME)?.filter(|name| super::routing::is_name(name));
         let skill = skill.ok_or_else(|| Error::bad_request("Invalid skill name"))?;
-        let content = said(&call.data, "content");
+        let content = said(&call.data, "content", TEXT)?;
         let content = content.ok_or_else(|| missing("Missing 'content' parameter"))?;
         let unit = async move |work: &mut Work<'_>| {
             work.by = by;
@@ -259,6 +265,9 @@ impl Route {
             let mut spec = member.spec()?;
             spec.skills.retain(|known| known["name"] != skill);
             spec.skills.push(json!({"name": skill, "content": content}));
+            let mut others = rows::members(work.tx, &name).await?;
+            others.retain(|other| other.name() != agent);
+            fits(&spec, &others)?;
             member.change(json!({"spec": spec}), work).await?;
             Ok(json!({"status": "updated", "skill": skill}))
         };
@@ -272,10 +281,14 @@ impl Route {
         let db = &mut store.reader();
         let swarm = rows::seen(db, name, &call.caller.identity).await?;
         rows::there(db, &swarm, agent).await?;
-        let turn = said(&call.data, "id").ok_or_else(|| missing("Missing 'id' parameter"))?;
-        let outcome = match (said(&call.data, "error"), call.data.get("content")) {
+        let turn = said(&call.data, "id", NAME)?;
+        let turn = turn.ok_or_else(|| missing("Missing 'id' parameter"))?;
+        let outcome = match (said(&call.data, "error", TEXT)?, call.data.get("content")) {
             (Some(error), _) => Outcome::Failed(error),
-            (None, Some(Value::String(content))) => Outcome::Said(content.clone()),
+            (None, Some(Value::String(content))) => {
+                bounded("content", content, TEXT)?;
+                Outcome::Said(content.clone())
+            }
             _ => return Err(missing("Missing 'content' or 'error' parameter")),
         };
         let key = (name.to_owned(), agent.to_owned());
@@ -296,9 +309,35 @@ fn id(call: &Call) -> Result<&str> {
 }
 
 /// A text that is said, and not empty.
-fn said(data: &Value, name: &str) -> Option<String> {
-    let said = data.get(name)?.as_str()?;
-    Some(said.to_owned()).filter(|said| !said.is_empty() && !said.contains('\0'))
+///
+/// # Errors
+/// `PayloadTooLarge` for more bytes than that.
+fn said(data: &Value, name: &str, most: usize) -> Result<Option<String>> {
+    let Some(said) = data.get(name).and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    bounded(name, said, most)?;
+    Ok(Some(said.to_owned()).filter(|said| !said.is_empty() && !said.contains('\0')))
+}
+
+fn bounded(name: &str, said: &str, most: usize) -> Result<()> {
+    if said.len() <= most {
+        return Ok(());
+    }
+    Err(too_large(format!("`{name}` must be at most {most} bytes")))
+}
+
+fn too_large(why: impl Into<Cow<'static, str>>) -> Error {
+    refused(Error::payload_too_large(why), ":too_large")
+}
+
+/// Who says something, and to whom.
+fn message(data: &Value) -> Result<(String, Outgoing)> {
+    let (from, to) = (said(data, "from", NAME)?, said(data, "to", NAME)?);
+    let all = from.zip(to).zip(said(data, "content", TEXT)?);
+    let ((from, to), content) =
+        all.ok_or_else(|| missing("Missing 'from', 'to', or 'content' parameter"))?;
+    Ok((from, Outgoing { to, content }))
 }
 
 fn missing(what: &'static str) -> Error {

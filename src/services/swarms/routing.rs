@@ -2,6 +2,12 @@
 //!
 //! Source: docs/swarms.md, "Routing".
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -12,33 +18,38 @@ pub(super) const SPECIAL: [&str; 3] = ["metrics", "tick", "gateway"];
 pub(super) const ALL: &str = "all";
 
 const MARK: &str = "<<SWARM_MSG:";
-const START: &str = ":START>>";
+const START: &str = "START>>";
 const END: &str = "<<SWARM_MSG:END>>";
 
 /// Bytes of a name at most.
 const NAME: usize = 64;
 
+/// Edges of a swarm at most.
+pub(super) const EDGES: usize = 10_000;
+
+/// Messages that reach somebody, or that go nowhere, at most in one turn, and bytes of their contents.
+const MESSAGES: usize = 1_000;
+pub(super) const CONTENTS: usize = 16 << 20;
+
+/// From whom to whom.
+pub(super) type Edge = (String, String);
+
 /// Directed edges, in the order in which they were made. As JSON: pairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Topology(Vec<(String, String)>);
+pub(super) struct Topology(IndexSet<Edge>);
 
 impl Topology {
     /// Adds an edge; whether it was not there.
     pub(super) fn add(&mut self, from: &str, to: &str) -> bool {
-        let is_new = !self.has(from, to);
-        if is_new {
-            self.0.push((from.to_owned(), to.to_owned()));
-        }
-        is_new
+        self.0.insert((from.to_owned(), to.to_owned()))
     }
 
-    /// Takes an edge away; whether it was there.
-    pub(super) fn remove(&mut self, from: &str, to: &str) -> bool {
-        let edges = self.0.len();
-        self.0
-            .retain(|(a, b)| (a.as_str(), b.as_str()) != (from, to));
-        self.0.len() < edges
+    /// Takes edges away; how many were there.
+    pub(super) fn remove(&mut self, edges: &[Edge]) -> usize {
+        let (before, gone) = (self.len(), HashSet::<&Edge>::from_iter(edges));
+        self.0.retain(|edge| !gone.contains(edge));
+        before - self.len()
     }
 
     /// Takes away every edge of an agent.
@@ -46,30 +57,34 @@ impl Topology {
         self.0.retain(|(from, to)| from != agent && to != agent);
     }
 
-    /// Gives an agent the edges that another has.
-    pub(super) fn copy(&mut self, of: &str, to: &str) {
-        let swap = |name: &str| {
+    /// The edges that an agent would have if it had those of another.
+    pub(super) fn copied(&self, of: &str, to: &str) -> Self {
+        let swap = |name: &String| {
             if name == of {
                 to.to_owned()
             } else {
-                name.to_owned()
+                name.clone()
             }
         };
-        let own = |(a, b): &&(String, String)| a == of || b == of;
-        let edges: Vec<_> = self
-            .0
-            .iter()
-            .filter(own)
-            .map(|(a, b)| (swap(a), swap(b)))
-            .collect();
-        for (from, to) in edges {
-            self.add(&from, &to);
-        }
+        let own = self.0.iter().filter(|(a, b)| a == of || b == of);
+        Self(own.map(|(a, b)| (swap(a), swap(b))).collect())
+    }
+
+    /// Adds edges; how many of them were not there.
+    pub(super) fn extend(&mut self, more: Self) -> usize {
+        let before = self.len();
+        self.0.extend(more.0);
+        self.len() - before
+    }
+
+    /// How many edges there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether there is an edge.
     pub(super) fn has(&self, from: &str, to: &str) -> bool {
-        self.0.iter().any(|(a, b)| a == from && b == to)
+        self.0.contains(&(from.to_owned(), to.to_owned()))
     }
 
     /// To whom an agent's edges lead.
@@ -85,17 +100,35 @@ impl Topology {
 
     /// `[{from, targets}]`.
     pub(super) fn shown(&self) -> Value {
-        let mut froms: Vec<&str> = Vec::new();
-        for (from, _) in self.edges() {
-            if !froms.contains(&from) {
-                froms.push(from);
-            }
+        let mut all = IndexMap::<&str, Vec<&str>>::new();
+        for (from, to) in self.edges() {
+            all.entry(from).or_default().push(to);
         }
-        let targets = |from| self.targets(from).collect::<Vec<_>>();
-        froms
-            .into_iter()
-            .map(|from| json!({"from": from, "targets": targets(from)}))
+        all.into_iter()
+            .map(|(from, targets)| json!({"from": from, "targets": targets}))
             .collect()
+    }
+
+    /// How many messages one becomes, whose sender is `from`, and the bytes of their contents.
+    pub(super) fn weight(&self, from: &str, outgoing: &Outgoing) -> (usize, usize) {
+        let count = match outgoing.to.as_str() {
+            ALL => self.targets(from).count().max(1),
+            _ => 1,
+        };
+        (count, count * outgoing.content.len())
+    }
+
+    /// How many of an output's messages are sent: the first of them, as long as they are not too many, or too
+    /// large together.
+    pub(super) fn bearable(&self, from: &str, messages: &[Outgoing]) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        let is_too_much = |message: &Outgoing| {
+            let (more, larger) = self.weight(from, message);
+            (count, bytes) = (count + more, bytes + larger);
+            count > MESSAGES || bytes > CONTENTS
+        };
+        let first = messages.iter().position(is_too_much);
+        first.unwrap_or(messages.len())
     }
 }
 
@@ -148,10 +181,15 @@ pub(super) struct Spoken {
 pub(super) fn understand(output: &str) -> Spoken {
     let mut spoken = Spoken::default();
     let (mut rest, mut plain, mut marked) = (output, String::new(), false);
+    // Behind the last of them no message ends, and none is looked for.
+    let end = output.rfind(END).map_or(usize::MAX, |at| output.len() - at);
     while let Some(at) = rest.find(MARK) {
         let (before, mark) = rest.split_at(at);
         plain.push_str(before);
-        if let Some((to, content, after)) = message(mark) {
+        let message = message(mark).filter(|(_, body)| body.len() >= end);
+        if let Some((to, (content, after))) =
+            message.and_then(|(to, body)| Some((to, body.split_once(END)?)))
+        {
             spoken.text(&std::mem::take(&mut plain));
             spoken.say(to, content);
             (rest, marked) = (after, true);
@@ -189,15 +227,14 @@ impl Spoken {
     }
 }
 
-/// A marked message at a text's start: to whom, what, and the text behind it.
-fn message(text: &str) -> Option<(&str, &str, &str)> {
-    let (head, rest) = text.strip_prefix(MARK)?.split_once(START)?;
+/// The start of a marked message at a text's start: to whom it is, and the text behind.
+fn message(text: &str) -> Option<(&str, &str)> {
+    let (head, body) = text.strip_prefix(MARK)?.split_once(':')?;
     let to = match head {
         "BROADCAST" => ALL,
         _ => head.strip_prefix("TO=").filter(|to| is_name(to))?,
     };
-    let (content, rest) = rest.split_once(END)?;
-    Some((to, content, rest))
+    Some((to, body.strip_prefix(START)?))
 }
 
 /// Whether a text can be an agent's or a swarm's name: a letter, then letters, digits, `_` and `-`, at most
@@ -207,124 +244,4 @@ pub(super) fn is_name(text: &str) -> bool {
     text.len() <= NAME
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(output: &str) -> (String, Vec<(String, String)>) {
-        let Spoken { content, messages } = understand(output);
-        let pair = |message: Outgoing| (message.to, message.content);
-        (content, messages.into_iter().map(pair).collect())
-    }
-
-    #[test]
-    fn an_output_is_understood() {
-        let long = format!("@{}: hi", "a".repeat(65));
-        for (output, content, messages) in [
-            ("", "", vec![]),
-            ("hello", "hello", vec![]),
-            ("@b: hello", "@b: hello", vec![("b", "hello")]),
-            (
-                " @b : x\ntext\n@all:y",
-                " @b : x\ntext\n@all:y",
-                vec![("b", "x"), ("all", "y")],
-            ),
-            ("@b:", "@b:", vec![]),
-            ("@1b: x", "@1b: x", vec![]),
-            ("mail a@b: x", "mail a@b: x", vec![]),
-            ("@b c: x", "@b c: x", vec![]),
-            (&long, &long, vec![]),
-            ("@b: @c: x", "@b: @c: x", vec![("b", "@c: x")]),
-            (
-                "one\n<<SWARM_MSG:TO=b:START>>\ntwo\n@c: three\n<<SWARM_MSG:END>>\nfour",
-                "one\n\nfour",
-                vec![("b", "two\n@c: three")],
-            ),
-            (
-                "<<SWARM_MSG:BROADCAST:START>>x<<SWARM_MSG:END>>",
-                "",
-                vec![("all", "x")],
-            ),
-            (
-                "@a: 1\n<<SWARM_MSG:TO=b:START>>2<<SWARM_MSG:END>>\n@c: 3",
-                "@a: 1\n\n@c: 3",
-                vec![("a", "1"), ("b", "2"), ("c", "3")],
-            ),
-            // What is broken is text.
-            (
-                "<<SWARM_MSG:TO=b:START>>x",
-                "<<SWARM_MSG:TO=b:START>>x",
-                vec![],
-            ),
-            (
-                "<<SWARM_MSG:NO:START>><<SWARM_MSG:TO=b:START>>x<<SWARM_MSG:END>>",
-                "<<SWARM_MSG:NO:START>>",
-                vec![("b", "x")],
-            ),
-            (
-                "<<SWARM_MSG:TO=b c:START>>x<<SWARM_MSG:END>>",
-                "<<SWARM_MSG:TO=b c:START>>x<<SWARM_MSG:END>>",
-                vec![],
-            ),
-        ] {
-            let messages = messages
-                .into_iter()
-                .map(|(to, text)| (to.to_owned(), text.to_owned()));
-            assert_eq!(
-                said(output),
-                (content.to_owned(), messages.collect()),
-                "{output}"
-            );
-        }
-    }
-
-    #[test]
-    fn messages_follow_edges() {
-        let mut topology = Topology::default();
-        assert!(topology.add("a", "b") && !topology.add("a", "b"));
-        assert!(topology.add("a", "gateway"));
-        for (from, to, is_there, expected) in [
-            ("a", "b", true, Route::Deliver),
-            ("b", "a", true, Route::Invalid),
-            ("a", "a", true, Route::Invalid),
-            ("user", "a", true, Route::Invalid),
-            ("a", "c", false, Route::Missing),
-            ("a", "b", false, Route::Missing),
-            ("a", "gateway", false, Route::Drop),
-            ("b", "metrics", false, Route::Drop),
-            ("b", "tick", false, Route::Drop),
-        ] {
-            assert_eq!(
-                route(&topology, from, to, is_there),
-                expected,
-                "{from} to {to}"
-            );
-        }
-        assert_eq!(
-            topology.shown(),
-            json!([{"from": "a", "targets": ["b", "gateway"]}])
-        );
-    }
-
-    #[test]
-    fn edges_come_and_go_with_agents() {
-        let mut topology = Topology::default();
-        for (from, to) in [("a", "b"), ("b", "c"), ("b", "b"), ("c", "a")] {
-            topology.add(from, to);
-        }
-        topology.copy("b", "b_1");
-        let all: Vec<_> = topology.edges().collect();
-        let copied = [("a", "b_1"), ("b_1", "c"), ("b_1", "b_1")];
-        assert_eq!(all[4..], copied);
-        topology.forget("b");
-        assert_eq!(
-            topology.edges().collect::<Vec<_>>(),
-            [&[("c", "a")], &copied[..]].concat()
-        );
-        assert!(topology.remove("c", "a") && !topology.remove("c", "a"));
-        let pairs = serde_json::to_value(&topology).unwrap();
-        assert_eq!(pairs, json!([["a", "b_1"], ["b_1", "c"], ["b_1", "b_1"]]));
-    }
 }

@@ -15,8 +15,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Bytes of a definition's file at most.
-const LARGEST: u64 = 1 << 20;
+/// Bytes of a definition's text at most.
+const LARGEST: usize = 1 << 20;
 
 /// A definition, and the file that it is from.
 pub(super) type Source = (Definition, Option<String>);
@@ -42,6 +42,10 @@ impl Settings {
         let content = given("content")
             .and_then(Value::as_str)
             .ok_or_else(|| Error::bad_request("Missing 'config' or 'config_path' parameter"))?;
+        if content.len() > LARGEST {
+            let text = "`content` must be at most 1 MiB";
+            return Err(refused(Error::payload_too_large(text), ":too_large"));
+        }
         let format = given("format").map_or(Some("json"), Value::as_str);
         let format = format
             .and_then(Format::parse)
@@ -68,7 +72,7 @@ impl Settings {
             }
         }
         let size = tokio::fs::metadata(&file).await.map_err(unreadable)?;
-        if !size.is_file() || size.len() > LARGEST {
+        if !size.is_file() || size.len() > LARGEST as u64 {
             return Err(invalid("must be a file of at most 1 MiB"));
         }
         let text = tokio::fs::read_to_string(&file).await.map_err(unreadable)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Swarms,
     inbox::Item,
-    routing::{Outgoing, understand},
+    routing::{Outgoing, Topology, understand},
     rows::{self, INBOX, Member, Swarm, as_record},
     telling::{Entry, enter, push},
 };
@@ -133,7 +133,14 @@ impl Swarms {
     ) -> Result<Vec<String>> {
         let spoken = understand(output);
         let content = spoken.content.as_str();
-        let messages: Vec<Value> = spoken.messages.iter().map(shown).collect();
+        let topology = if spoken.messages.is_empty() {
+            Topology::default()
+        } else {
+            swarm.topology()?
+        };
+        let sent = topology.bearable(member.name(), &spoken.messages);
+        let (sent, dropped) = spoken.messages.split_at(sent);
+        let messages: Vec<Value> = sent.iter().map(shown).collect();
         let metadata = json!({"from": member.name(), "messages": messages});
         self.say(member, "assistant", (content, metadata), item, work)
             .await?;
@@ -156,14 +163,16 @@ impl Swarms {
             self.log(swarm, entry, work).await?;
         }
         let mut wake = Vec::new();
-        if !spoken.messages.is_empty() {
-            let topology = swarm.topology()?;
-            for message in &spoken.messages {
-                let sent = self
-                    .send(swarm, &topology, member.name(), message, work)
-                    .await?;
-                wake.extend(sent.to);
-            }
+        for message in sent {
+            let sent = self.send(swarm, &topology, member.name(), message, work);
+            wake.extend(sent.await?.to);
+        }
+        if !dropped.is_empty() {
+            let metadata = json!({"dropped": dropped.len(), "sent": sent.len()});
+            let entry = Entry::of_agent("messages_dropped", member, metadata)
+                .level("warning")
+                .about("task", item.task.as_deref());
+            self.log(swarm, entry, work).await?;
         }
         Ok(wake)
     }

@@ -1,13 +1,15 @@
 //! Checks a value field by field, and notes what is wrong.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{
     super::{
         locating::Step,
-        routing::{ALL, SPECIAL, Topology, is_name},
+        routing::{ALL, EDGES, Edge, SPECIAL, Topology, is_name},
     },
-    AGENTS, Backend, Definition, Problem, Spec,
+    AGENTS, Backend, Definition, PROBLEMS, Problem, SPEC, SPECS, Spec,
 };
 use crate::core::Record;
 
@@ -27,7 +29,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Notes a problem, unless there are many already.
     fn wrong(&mut self, message: impl Into<String>) {
+        if self.problems.len() >= PROBLEMS {
+            return;
+        }
         let (path, message) = (self.path.clone(), message.into());
         self.problems.push(Problem {
             path,
@@ -66,13 +72,14 @@ impl Reading {
         let name = self.name(object, &TAKEN);
         let board = self.text(object, "board_id");
         self.text(object, "description");
-        let (agents, mut copies) = self.inside(Step::key("agents"), |this| {
+        let (agents, copies) = self.inside(Step::key("agents"), |this| {
             this.agents(object.get("agents"))
         });
         let edges = self.inside(Step::key("topology"), |this| {
             let edges = this.edges(object.get("topology"));
+            let names: HashSet<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
             for (index, (from, to)) in &edges {
-                let is_known = |name: &String| agents.iter().any(|agent| agent.name == *name);
+                let is_known = |name: &str| names.contains(name);
                 for name in [from, to].into_iter().filter(|name| !is_known(name)) {
                     if name == to && SPECIAL.contains(&name.as_str()) {
                         continue;
@@ -89,8 +96,12 @@ impl Reading {
         for (_, (from, to)) in edges {
             topology.add(&from, &to);
         }
-        for (of, copy) in copies.drain(..) {
-            topology.copy(&of, &copy);
+        for (of, copy) in copies {
+            topology.extend(topology.copied(&of, &copy));
+            if topology.len() > EDGES {
+                self.inside(Step::key("topology"), Self::too_many_edges);
+                break;
+            }
         }
         Some(Definition {
             name: name?,
@@ -101,8 +112,8 @@ impl Reading {
     }
 
     /// The agents with their copies, and whose copy is which.
-    fn agents(&mut self, value: Option<&Value>) -> (Vec<Spec>, Vec<(String, String)>) {
-        let (mut agents, mut copies) = (Vec::<Spec>::new(), Vec::new());
+    fn agents(&mut self, value: Option<&Value>) -> (Vec<Spec>, Vec<Edge>) {
+        let (mut agents, mut copies, mut bytes) = (Vec::<Spec>::new(), Vec::new(), 0);
         let list = self.list(value).map_or(&[][..], Vec::as_slice);
         for (index, value) in list.iter().enumerate() {
             self.inside(Step::Index(index), |this| {
@@ -111,6 +122,10 @@ impl Reading {
                 };
                 if agents.len() + count > AGENTS {
                     return this.wrong(format!("a swarm has at most {AGENTS} agents"));
+                }
+                bytes += spec.bytes() * count;
+                if bytes > SPECS {
+                    return this.wrong("agents are at most 16 MiB together, their skills included");
                 }
                 for number in 0..count {
                     let copy = spec.copy(number);
@@ -167,16 +182,7 @@ impl Reading {
                 Record::new()
             }
         });
-        let count = self.inside(Step::key("count"), |this| match object.get("count") {
-            None | Some(Value::Null) => 1,
-            Some(count) => match count.as_u64().and_then(|count| usize::try_from(count).ok()) {
-                Some(count @ 1..=AGENTS) => count,
-                _ => {
-                    this.wrong(format!("must be a whole number from 1 to {AGENTS}"));
-                    1
-                }
-            },
-        });
+        let count = self.inside(Step::key("count"), |this| this.count(object.get("count")));
         let (model, endpoint) = (self.text(object, "model"), self.text(object, "endpoint"));
         let spec = Spec {
             name: name?,
@@ -189,7 +195,22 @@ impl Reading {
             config,
             group: None,
         };
+        if spec.bytes() > SPEC {
+            self.wrong("is larger than 1 MiB, its skills included");
+        }
         Some((spec, count))
+    }
+
+    fn count(&mut self, value: Option<&Value>) -> usize {
+        let Some(value) = value.filter(|value| !value.is_null()) else {
+            return 1;
+        };
+        let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
+        let count = count.filter(|count| (1..=AGENTS).contains(count));
+        count.unwrap_or_else(|| {
+            self.wrong(format!("must be a whole number from 1 to {AGENTS}"));
+            1
+        })
     }
 
     fn name(&mut self, object: &Record, taken: &[&str]) -> Option<String> {
@@ -252,9 +273,17 @@ impl Reading {
         read
     }
 
+    fn too_many_edges(&mut self) {
+        self.wrong(format!("a swarm has at most {EDGES} edges"));
+    }
+
     /// Edges, and where in the list they are.
-    pub(super) fn edges(&mut self, value: Option<&Value>) -> Vec<(usize, (String, String))> {
+    pub(super) fn edges(&mut self, value: Option<&Value>) -> Vec<(usize, Edge)> {
         let list = self.list(value).map_or(&[][..], Vec::as_slice);
+        if list.len() > EDGES {
+            self.too_many_edges();
+            return Vec::new();
+        }
         let mut edges = Vec::new();
         for (index, edge) in list.iter().enumerate() {
             let (from, to) = match edge {

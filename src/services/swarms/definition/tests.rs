@@ -130,3 +130,51 @@ fn a_newcomer_brings_its_edges() {
     assert!(newcomer(&json!({"name": "c", "backend": "echo", "connections": "a"})).is_err());
     assert!(newcomer(&json!({"name": "c"})).is_err());
 }
+
+#[test]
+fn definitions_have_limits() {
+    let agent = |count: usize, bytes: usize| {
+        let skills = json!([{"name": "x", "content": "x".repeat(bytes)}]);
+        json!({"name": "a", "backend": "echo", "count": count, "skills": skills})
+    };
+    let loops = |count: usize| vec![json!(["a", "a"]); count];
+    for (agents, topology, expected) in [
+        (json!([agent(1, 0)]), loops(10_000), ""),
+        (
+            json!([agent(1, 0)]),
+            loops(10_001),
+            "topology: a swarm has at most 10000 edges",
+        ),
+        (
+            json!([agent(1, 1 << 20)]),
+            vec![],
+            "agents[0]: is larger than 1 MiB, its skills included",
+        ),
+        (
+            json!([agent(20, 1_000_000)]),
+            vec![],
+            "agents[0]: agents are at most 16 MiB together, their skills included",
+        ),
+    ] {
+        let definition = json!({"name": "s", "agents": agents, "topology": topology});
+        let wrong = Definition::read(&definition).err();
+        let message = wrong.as_ref().map_or("", Error::message);
+        assert_eq!(message.split("; ").next(), Some(expected));
+    }
+    // Copies have the edges of whom they are copied from.
+    let edges: Vec<_> = (1..=11).map(|n| json!(["a", format!("b{n}")])).collect();
+    let others = (1..=11).map(|n| json!({"name": format!("b{n}"), "backend": "echo"}));
+    let mut agents = vec![agent(950, 0)];
+    agents.extend(others);
+    let definition = json!({"name": "s", "agents": agents, "topology": edges});
+    let wrong = Definition::read(&definition).expect_err("too many edges");
+    assert_eq!(wrong.message(), "topology: a swarm has at most 10000 edges");
+}
+
+#[test]
+fn what_is_wrong_is_told_a_hundred_times() {
+    let agents = vec![json!({"name": 5}); 10_000];
+    let wrong = Definition::read(&json!({"name": "s", "agents": agents})).expect_err("an error");
+    let errors = &wrong.data().expect("data")["errors"];
+    assert_eq!(errors.as_array().map(Vec::len), Some(100));
+}
