@@ -12,9 +12,11 @@ mod mgx;
 pub mod phoenix;
 mod query_string;
 mod sse;
+mod swarms;
 mod task_streams;
 mod timers;
 mod visitor;
+mod watching;
 mod ws;
 
 use std::sync::Arc;
@@ -74,6 +76,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .merge(agrenting::sockets(&endpoint))
         .merge(agrenting::rest(app))
         .merge(genswarms::rest(app))
+        .merge(genswarms::sockets(&endpoint))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

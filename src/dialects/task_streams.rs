@@ -3,19 +3,22 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, future::ready, stream::BoxStream};
+use futures_util::{StreamExt, future::ready};
 use serde_json::{Value, json};
 
-use super::visitor::Visitor;
+use super::{
+    visitor::Visitor,
+    watching::{Answered, Ears, Said, Watched},
+};
 use crate::{
     App,
     core::{
+        BoxFuture,
         call::{Call, Caller, Method},
         identity::Identity,
         turn::Turn,
     },
     error::{Error, Kind, Result},
-    services::streams::Said,
 };
 
 /// The event that emits a chunk.
@@ -24,27 +27,8 @@ pub(super) const EMIT: &str = "task.stream_chunk";
 /// Streams that one connection may watch, as Phoenix' channels.
 pub(super) const WATCHED: usize = 100;
 
-/// A viewer's place when it came.
-pub(super) struct Joined {
-    /// The newest chunk.
-    pub(super) seq: u64,
-    /// Where the stream stood: `open`, `done` or `error`.
-    pub(super) status: &'static str,
-    /// The task's id.
-    pub(super) task: String,
-}
-
-impl Joined {
-    /// What the viewer is told.
-    pub(super) fn told(&self) -> Value {
-        json!({"seq": self.seq, "status": self.status})
-    }
-}
-
-/// What a viewer is told, up to the end of the stream or of the login.
-pub(super) type Story = BoxStream<'static, Result<Said>>;
-
-/// Watches a task from the chunk after `last_seq`, if the visitor may; null is 0.
+/// Watches a task from the chunk after `last_seq`, if the visitor may; null is 0. The viewer is told first
+/// where the stream stands: `{seq, status}`, `status` being `open`, `done` or `error`.
 ///
 /// # Errors
 /// As [`open`](crate::services::streams::Streams::open), or `BadRequest` (reason `invalid_last_seq`).
@@ -53,7 +37,7 @@ pub(super) async fn watch(
     visitor: &Visitor,
     provider: &'static str,
     (task, last_seq): (&str, &Value),
-) -> Result<(Joined, Story)> {
+) -> Result<Watched> {
     let missing = || Error::not_found("There is no such task");
     let last_seq = match last_seq {
         Value::Null => Some(0),
@@ -69,14 +53,50 @@ pub(super) async fn watch(
     let streams = app.services.streams.as_ref().ok_or_else(missing)?;
     let opened = streams.open(task, last_seq, &caller.identity, &app.store);
     let viewer = opened.await?;
-    let joined = Joined {
-        seq: viewer.seq,
-        status: viewer.status,
+    let joined = json!({"seq": viewer.seq, "status": viewer.status});
+    let emitter = Emitter {
+        app: Arc::clone(app),
+        visitor: visitor.clone(),
+        provider,
         task: viewer.task().to_owned(),
     };
     let (app, visitor) = (Arc::clone(app), visitor.clone());
     let may = move |_: &Result<Said>| ready(visitor.identity(&app) != Identity::Nobody);
-    Ok((joined, viewer.into_stream().take_while(may).boxed()))
+    let told = viewer.into_stream().map(|said| {
+        said.map(|said| Said {
+            name: said.name().into(),
+            data: Arc::clone(said.data()),
+        })
+    });
+    Ok(Watched {
+        joined,
+        story: told.take_while(may).boxed(),
+        ears: Arc::new(emitter),
+    })
+}
+
+/// Takes the chunks that a viewer emits.
+struct Emitter {
+    app: Arc<App>,
+    visitor: Visitor,
+    provider: &'static str,
+    task: String,
+}
+
+impl Ears for Emitter {
+    fn hear<'a>(&'a self, event: &'a str, data: Value, turn: Turn) -> BoxFuture<'a, Answered> {
+        Box::pin(async move {
+            if event != EMIT {
+                return Answered::new(Err("unknown_event".to_owned()));
+            }
+            let caller = caller(&self.app, &self.visitor, self.provider);
+            let emitted = emit(&self.app, caller, &self.task, data, turn).await;
+            Answered::new(match emitted {
+                Ok(seq) => Ok(json!({"seq": seq})),
+                Err(error) => Err(reason(&error).to_owned()),
+            })
+        })
+    }
 }
 
 /// Emits a chunk `{content, kind?, metadata?}`; its number.

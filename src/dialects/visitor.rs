@@ -9,6 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri, header, request::Parts};
 use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::sleep;
 
 use super::feathers::ErrorResponse;
@@ -64,13 +65,17 @@ impl Visitor {
             Some(shown) => login(app, &shown).await?,
             None => None,
         };
-        let stranger = || app.services.door.stranger();
+        Ok(Self::new(app, login, address))
+    }
+
+    /// Somebody who logged in, or a stranger.
+    pub(super) fn new(app: &App, login: Option<LoggedIn>, address: Option<IpAddr>) -> Self {
         let identity = login.as_ref().map(|login| login.identity.clone());
-        Ok(Self {
-            identity: identity.unwrap_or_else(stranger),
+        Self {
+            identity: identity.unwrap_or_else(|| app.services.door.stranger()),
             login,
             address,
-        })
+        }
     }
 
     /// Who listens now: a login may have ended since, and with it what the visitor came for.
@@ -149,6 +154,17 @@ pub(super) async fn login(app: &Arc<App>, shown: &Credential) -> Result<Option<L
         Err(error) if door.is_open() && error.kind().status() < 500 => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The token or key that a Phoenix client shows: as a parameter, as its `authToken`, or in the headers.
+pub(super) fn shown(
+    param: Option<&str>,
+    token: Option<&SecretString>,
+    headers: &HeaderMap,
+) -> Option<Credential> {
+    let text = param.or_else(|| token.map(SecretString::expose_secret));
+    let text = text.filter(|text| !text.is_empty());
+    text.map(keys::credential).or_else(|| credential(headers))
 }
 
 /// The token or key in the headers.

@@ -61,7 +61,7 @@ fn dependencies_point_one_way() {
 }
 
 /// Dialects that are made of another: Phoenix's channels carry them.
-const MADE_OF: [(&str, &str); 1] = [("agrenting", "phoenix")];
+const MADE_OF: [(&str, &str); 2] = [("agrenting", "phoenix"), ("genswarms", "phoenix")];
 
 #[test]
 fn no_dialect_knows_another_or_the_database() {

@@ -2,18 +2,16 @@
 // ROOST_SEEDS says in which folder the pages are; and the same calls, written anew.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Cast } from "../support/agrenting.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
-import { closeAll, keep, soon } from "../support/wait.mjs";
+import { Programs } from "../support/programs.mjs";
+import { closeAll, soon } from "../support/wait.mjs";
 
 const seeds = process.env.ROOST_SEEDS ?? fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
 
@@ -56,41 +54,28 @@ onEveryDatabase("Agrenting's page", (database) => {
   let daemon;
   /** @type {Cast} */
   let cast;
-  let folder;
+  let programs;
   before(async () => {
     daemon = await Daemon.start(database);
     cast = await Cast.gather(daemon.url);
-    folder = await mkdtemp(join(tmpdir(), "roost-seed-"));
-    await mkdir(join(folder, "node_modules"));
-    for (const [name, real] of [["phoenix", "phoenix-1.8.16"], ["ws", "ws"]]) {
-      const installed = fileURLToPath(new URL(`../node_modules/${real}`, import.meta.url));
-      await symlink(installed, join(folder, "node_modules", name));
-    }
-    await writeFile(join(folder, "prelude.mjs"), PRELUDE);
+    programs = await Programs.beside(PRELUDE, { phoenix: "phoenix-1.8.16", ws: "ws" });
   });
   after(async () => {
     await closeAll();
     await daemon.stop();
-    await rm(folder, { recursive: true });
+    await programs.remove();
   });
 
   /** Runs a program; waits for each line that it is to print. */
-  async function run(program, name, globals) {
-    const file = join(folder, `${name}.mjs`);
+  function run(program, name, globals) {
     const swapped = program
       .replace("wss://agrenting.com", daemon.url.replace("http", "ws"))
       .replace("ap_your_agent_key", cast.provider.key)
       .replace("ap_your_user_token", cast.people.ann.key);
-    await writeFile(file, swapped);
-    const child = spawn(process.execPath, ["--import", join(folder, "prelude.mjs"), file], {
-      env: { ...process.env, GLOBALS: JSON.stringify(globals) },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    keep(() => child.kill("SIGKILL"));
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const { read } = programs.run(swapped, name, { GLOBALS: JSON.stringify(globals) });
     return async (...expected) => {
       for (const line of expected) {
-        const { value } = await soon(lines.next(), `${name} prints ${line}`);
+        const { value } = await soon(read.next(), `${name} prints ${line}`);
         assert.equal(value, line);
       }
     };
@@ -99,18 +84,18 @@ onEveryDatabase("Agrenting's page", (database) => {
   async function tell([agent, hirer]) {
     const taskId = await cast.task();
     const globals = { taskId, agentId: cast.provider.id };
-    const watched = await run(hirer, "hirer", globals);
+    const watched = run(hirer, "hirer", globals);
     await watched("joined at seq 0");
-    const worked = await run(agent, "agent", globals);
+    const worked = run(agent, "agent", globals);
     await worked("online");
     await watched('[1,"Working on it…","chat"]');
     // Another that comes late.
-    const late = await run(hirer, "late", globals);
+    const late = run(hirer, "late", globals);
     await late("joined at seq 1", '[1,"Working on it…","chat"]');
     await cast.emit(taskId, "more");
     await cast.complete(taskId, "all");
     for (const viewer of [watched, late]) await viewer('[2,"more","artifact"]', "done");
-    const failed = await run(hirer, "failed", { taskId: await failing() });
+    const failed = run(hirer, "failed", { taskId: await failing() });
     await failed("joined at seq 0", '{"error":"failed"}');
   }
 

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt, future::ready};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 use super::{
     super::{
-        phoenix::{Channel, Context, Endpoint, Join, Outcome, Payload, Push, Reply},
+        phoenix::{
+            Channel, Context, Endpoint, Join, Outcome, PROVIDER, Payload, Push, Reply, refusal,
+        },
         task_streams::{EMIT, caller, emit, reason},
         visitor::Visitor,
+        watching::{since, stamped},
     },
-    sockets::{PROVIDER, Side, refusal},
+    sockets::Side,
 };
 use crate::{
     App,
@@ -65,13 +68,9 @@ impl OwnChannel {
             }
             Side::Hirer => "user_id",
         };
-        if let Some(since) = join
-            .params
-            .json()
-            .get("since")
-            .filter(|since| !since.is_null())
-        {
-            join.follow(self.story(&app, since).await?);
+        let given = join.params.json().get("since");
+        if let Some(since) = since(given.unwrap_or(&Value::Null))? {
+            join.follow(self.story(&app, &since).await?);
             self.follows = true;
         }
         Ok(json!({ key: self.id }).into())
@@ -107,16 +106,11 @@ impl OwnChannel {
     async fn story(
         &self,
         app: &Arc<App>,
-        since: &Value,
+        since: &Since,
     ) -> Result<impl Stream<Item = Result<Push>> + Send + 'static> {
-        let invalid = |error: Error| error.with_data(json!({"reason": "invalid_since"}));
-        let since = match since {
-            Value::String(text) => Since::parse(text),
-            other => Since::parse(&other.to_string()),
-        };
         let story = app.store.story().clone();
         let log = story.log.id();
-        let feed = Feed::open(story, &since.map_err(invalid)?, PROVIDER).await?;
+        let feed = Feed::open(story, since, PROVIDER).await?;
         let (app, visitor) = (Arc::clone(app), self.visitor.clone());
         Ok(feed.into_stream().filter_map(move |item| {
             ready(match item {
@@ -137,7 +131,7 @@ impl OwnChannel {
     async fn emit(&self, data: Value, app: Arc<App>) -> Outcome {
         let turn = Turn::default();
         let (caller, at) = (caller(&app, &self.visitor, PROVIDER), turn.clone());
-        let mut reply: BoxFuture<'static, Reply> = Box::pin(async move {
+        let reply = Box::pin(async move {
             let Some(task) = data.get("task_id").and_then(Value::as_str) else {
                 return Reply::error(refusal("invalid_payload"));
             };
@@ -147,11 +141,7 @@ impl OwnChannel {
                 Err(error) => Reply::error(refusal(reason(&error))),
             }
         });
-        tokio::select! {
-            biased;
-            reply = &mut reply => reply.into(),
-            () = turn.passed() => Outcome::Later(reply),
-        }
+        Outcome::in_turn(&turn, reply).await
     }
 }
 
@@ -161,13 +151,10 @@ fn told(event: &Event, identity: &Identity, app: &App, log: &LogId) -> Option<Pu
         return None;
     }
     let data = event.view(identity, app.store.story().hub.access())?;
-    let open = data.get().trim_end().strip_suffix('}')?.trim_end();
-    let comma = if open.ends_with('{') { "" } else { "," };
-    let stamp = Value::from(log.stamp(event.seq));
-    let stamped = RawValue::from_string(format!(r#"{open}{comma}"seq":{stamp}}}"#)).ok()?;
+    let data = stamped(data, event, log)?;
     Some(Push {
         event: event.name.clone(),
-        payload: Arc::<RawValue>::from(stamped).into(),
+        payload: data.into(),
     })
 }
 

@@ -6,25 +6,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use http::StatusCode;
-use secrecy::ExposeSecret;
-use serde_json::json;
 
 use super::{
     super::{
-        phoenix::{Attempt, Channel, Connect, Endpoint, Options, Payload, Refused, Socket},
-        visitor::{Visitor, credential},
+        phoenix::{Attempt, Channel, Connect, Endpoint, Options, Refused, Socket},
+        visitor::{Visitor, shown},
     },
     own_channel::{Inboxes, OwnChannel},
     stream_channel::StreamChannel,
 };
 use crate::{
     App,
-    auth::keys,
-    core::{BoxFuture, identity::Identity, login::Credential},
+    core::{BoxFuture, identity::Identity},
 };
-
-/// What calls over these sockets come through.
-pub(super) const PROVIDER: &str = "phoenix";
 
 /// Mounts both, and begins to push what is addressed to who is there.
 pub(in crate::dialects) fn routes(endpoint: &Endpoint) -> Router {
@@ -91,7 +85,9 @@ impl Connect for SideDoor {
         attempt: &'a Attempt,
     ) -> BoxFuture<'a, Result<Box<dyn Socket>, Refused>> {
         Box::pin(async move {
-            let shown = shown(attempt).ok_or_else(Refused::default)?;
+            let token = attempt.auth_token.as_ref();
+            let shown = shown(attempt.param("api_key"), token, &attempt.headers);
+            let shown = shown.ok_or_else(Refused::default)?;
             let found = self.app.services.door.identify(&shown, &self.app.store);
             let login = found.await.map_err(|error| match error.kind().status() {
                 ..500 => Refused::default(),
@@ -101,11 +97,8 @@ impl Connect for SideDoor {
             if !self.side.admits(&login.identity) {
                 return Err(Refused::default());
             }
-            let visitor = Visitor {
-                identity: login.identity.clone(),
-                login: Some(login),
-                address: attempt.peer.map(|peer| peer.ip()),
-            };
+            let address = attempt.peer.map(|peer| peer.ip());
+            let visitor = Visitor::new(&self.app, Some(login), address);
             Ok(Box::new(Guest {
                 app: Arc::clone(&self.app),
                 side: self.side,
@@ -113,15 +106,6 @@ impl Connect for SideDoor {
             }) as Box<dyn Socket>)
         })
     }
-}
-
-/// The key, or token, that an attempt shows.
-fn shown(attempt: &Attempt) -> Option<Credential> {
-    let param = attempt.param("api_key");
-    let token = attempt.auth_token.as_ref().map(ExposeSecret::expose_secret);
-    let text = param.or(token).filter(|text| !text.is_empty());
-    text.map(keys::credential)
-        .or_else(|| credential(&attempt.headers))
 }
 
 /// Somebody who was let in.
@@ -145,9 +129,4 @@ impl Socket for Guest {
         let id = topic.strip_prefix(self.side.prefix())?;
         Some(Box::new(OwnChannel::new(self.side, visitor, id)))
     }
-}
-
-/// `{"reason": …}`.
-pub(super) fn refusal(reason: &str) -> Payload {
-    json!({"reason": reason}).into()
 }

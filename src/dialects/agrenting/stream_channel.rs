@@ -1,15 +1,13 @@
 //! `task_stream:<id>`: what a task streams, what was and what comes, at the pace at which it is read.
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use serde_json::Value;
 
-use super::{
-    super::{
-        phoenix::{Channel, Context, Join, Outcome, Payload, Push, Reply},
-        task_streams::{reason, watch},
-        visitor::Visitor,
-    },
-    sockets::{PROVIDER, refusal},
+use super::super::{
+    phoenix::{Channel, Context, Join, Outcome, PROVIDER, Payload, Push, Reply, refusal},
+    task_streams::{reason, watch},
+    visitor::Visitor,
+    watching::Said,
 };
 use crate::core::BoxFuture;
 
@@ -25,15 +23,12 @@ impl Channel for StreamChannel {
             let last_seq = join.params.json().get("last_seq").unwrap_or(&Value::Null);
             let from = (self.task.as_str(), last_seq);
             let watched = watch(&join.app, &self.visitor, PROVIDER, from).await;
-            let (joined, story) = watched.map_err(|error| refusal(reason(&error)))?;
-            join.follow(story.map(|said| {
-                let said = said?;
-                Ok(Push {
-                    event: said.name().into(),
-                    payload: said.data().clone().into(),
-                })
+            let watched = watched.map_err(|error| refusal(reason(&error)))?;
+            join.follow(watched.story.map_ok(|Said { name, data }| Push {
+                event: name,
+                payload: data.into(),
             }));
-            Ok(joined.told().into())
+            Ok(watched.joined.into())
         })
     }
 

@@ -1,4 +1,4 @@
-//! Chunks that a client emits in a task's namespace: taken in order, each answered as Phoenix replies.
+//! What a client emits in a namespace: taken in order, each answered as Phoenix replies.
 
 use std::sync::Arc;
 
@@ -7,19 +7,12 @@ use socketioxide::{handler::MessageHandler, socket::Socket as IoSocket};
 use socketioxide_core::Value as Packet;
 
 use super::{
-    super::{
-        task_streams::{EMIT, caller, emit, reason},
-        visitor::Visitor,
-    },
+    super::watching::{Answered, Ears},
     line::{Answer, Line, Reply, Waiting},
-    namespaces::PROVIDER,
     rooms::Adapter,
     sockets::Server,
 };
-use crate::{
-    core::turn::Turn,
-    error::{Error, Result},
-};
+use crate::core::turn::Turn;
 
 /// Takes what a socket emits. It only enqueues, so it runs where frames are read, in order.
 pub(super) struct Emissions {
@@ -29,21 +22,23 @@ pub(super) struct Emissions {
 
 struct Emitter {
     server: Arc<Server>,
-    visitor: Visitor,
-    task: String,
+    ears: Arc<dyn Ears>,
 }
 
 impl Emissions {
-    pub(super) fn new(server: &Arc<Server>, visitor: &Visitor, task: &str) -> Self {
+    pub(super) fn new(server: &Arc<Server>, ears: Arc<dyn Ears>) -> Self {
         let emitter = Emitter {
             server: Arc::clone(server),
-            visitor: visitor.clone(),
-            task: task.to_owned(),
+            ears,
         };
         Self {
             server: Arc::clone(server),
             line: Arc::new(Line::new(server, emitter)),
         }
+    }
+
+    fn refusal(&self, reason: &str) -> Value {
+        refusal(&self.line.answers.ears.spell(reason))
     }
 }
 
@@ -51,7 +46,7 @@ impl MessageHandler<Adapter, ()> for Emissions {
     fn call(&self, socket: Arc<IoSocket<Adapter>>, packet: Packet, ack_id: Option<i64>) {
         let reply = Reply { socket, ack_id };
         let Packet::Str(text, _) = packet else {
-            return reply.at_once(&refusal("invalid_payload"), &self.server.peers);
+            return reply.at_once(&self.refusal("invalid_payload"), &self.server.peers);
         };
         let waiting = Waiting {
             text: text.as_str().into(),
@@ -59,7 +54,7 @@ impl MessageHandler<Adapter, ()> for Emissions {
             reply,
         };
         if let Err(waiting) = self.line.push(waiting) {
-            let full = refusal("rate_limited");
+            let full = self.refusal("rate_limited");
             waiting.reply.at_once(&full, &self.server.peers);
         }
     }
@@ -67,34 +62,34 @@ impl MessageHandler<Adapter, ()> for Emissions {
 
 impl Answer for Emitter {
     async fn answer(&self, waiting: Waiting, turn: Turn) {
-        let outcome = self.run(&waiting.text, turn.clone()).await;
+        let Answered { outcome, held } = self.run(&waiting.text, turn.clone()).await;
         turn.pass();
         let answer = match outcome {
-            Ok(seq) => json!({"status": "ok", "response": {"seq": seq}}),
-            Err(error) => refusal(reason(&error)),
+            Ok(response) => json!({"status": "ok", "response": response}),
+            Err(reason) => refusal(&reason),
         };
         waiting.reply.in_time(&answer).await;
+        drop(held);
     }
 }
 
 impl Emitter {
-    async fn run(&self, text: &str, turn: Turn) -> Result<Value> {
-        let app = &self.server.app;
-        if app.stopping.is_cancelled() {
-            return Err(Error::unavailable(
-                "The daemon is stopping; nothing was stored",
-            ));
+    async fn run(&self, text: &str, turn: Turn) -> Answered {
+        let refused = |reason: &str| Answered::new(Err(self.ears.spell(reason)));
+        if self.server.app.stopping.is_cancelled() {
+            return refused("unavailable");
         }
-        let unreadable = |error| Error::bad_request("The event cannot be read").caused_by(error);
-        let list: Vec<Value> = serde_json::from_str(text).map_err(unreadable)?;
+        let Ok(list) = serde_json::from_str::<Vec<Value>>(text) else {
+            return refused("invalid_payload");
+        };
         let mut arguments = list.into_iter();
-        if arguments.next().is_none_or(|name| name != EMIT) {
-            let unknown = json!({"reason": "unknown_event"});
-            return Err(Error::method_not_allowed("There is no such event").with_data(unknown));
+        match arguments.next() {
+            Some(Value::String(event)) => {
+                let data = arguments.next().unwrap_or_default();
+                self.ears.hear(&event, data, turn).await
+            }
+            _ => refused("invalid_payload"),
         }
-        let data = arguments.next().unwrap_or_default();
-        let caller = caller(app, &self.visitor, PROVIDER);
-        emit(app, caller, &self.task, data, turn).await
     }
 }
 

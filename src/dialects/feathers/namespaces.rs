@@ -1,4 +1,5 @@
-//! `/task_stream/<task id>`: a namespace for each task that somebody watches. Connecting is joining.
+//! `/task_stream/<task id>` and `/swarm/<name>`: a namespace for each task or swarm that somebody watches.
+//! Connecting is joining.
 //!
 //! The library makes a namespace when the first client asks for one, and keeps it; so it is deleted when
 //! the last leaves. It may be deleted, or made twice, while somebody connects to it: who then is in one
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
-        task_streams::{Joined, Story, reason, watch},
+        swarms, task_streams,
         visitor::{Visitor, credential, login},
+        watching::{Story, Watched},
     },
     emitting::Emissions,
     resume::shown,
@@ -35,10 +37,13 @@ use super::{
 use crate::error::Error;
 
 /// What a task's namespace starts with; its id follows.
-const PREFIX: &str = "/task_stream/";
+const TASK: &str = "/task_stream/";
+
+/// What a swarm's namespace starts with; its name follows.
+const SWARM: &str = "/swarm/";
 
 /// What calls over these sockets come through.
-pub(super) const PROVIDER: &str = "socketio";
+const PROVIDER: &str = "socketio";
 
 /// Who watches what: sockets by namespace.
 #[derive(Default)]
@@ -97,7 +102,7 @@ struct Watcher {
 /// What somebody watches.
 struct Watch {
     visitor: Visitor,
-    joined: Joined,
+    joined: Value,
     story: Story,
 }
 
@@ -106,8 +111,12 @@ struct Watch {
 struct Handshake {
     token: Option<Value>,
     api_key: Option<Value>,
+    /// Where a task's stream is taken up.
     #[serde(default)]
     last_seq: Value,
+    /// Where a swarm's story is taken up.
+    #[serde(default)]
+    since: Value,
 }
 
 /// Opens the namespaces.
@@ -122,9 +131,11 @@ pub(super) fn open(server: &Arc<Server>) {
         let at = Arc::clone(&at);
         async move { join(&at, &socket, &auth.unwrap_or_default()).await }
     };
-    let path = format!("{PREFIX}{{task}}");
-    let opened = server.io.dyn_ns(path, welcome.with(admit));
-    debug_assert!(opened.is_ok(), "the namespaces' path is well formed");
+    for prefix in [TASK, SWARM] {
+        let path = format!("{prefix}{{of}}");
+        let opened = server.io.dyn_ns(path, welcome.clone().with(admit.clone()));
+        debug_assert!(opened.is_ok(), "the namespaces' paths are well formed");
+    }
 }
 
 /// Runs before CONNECT is answered; what it fails with is the client's `connect_error`.
@@ -146,7 +157,8 @@ async fn join(server: &Arc<Server>, socket: &Socket, handshake: &Handshake) -> R
             server.watching.admitted(socket, watch);
             return Ok(());
         }
-        Ok(Err(error)) => reason(&error).to_owned(),
+        Ok(Err(error)) if socket.ns().starts_with(SWARM) => swarms::why(&error).to_owned(),
+        Ok(Err(error)) => task_streams::reason(&error).to_owned(),
         Err(_) => "unavailable".to_owned(),
     };
     leave(server, socket.ns(), socket.id);
@@ -165,16 +177,21 @@ async fn admit(
         Some(shown) => login(&server.app, &shown).await?,
         None => None,
     };
-    let identity = login.as_ref().map(|login| login.identity.clone());
-    let visitor = Visitor {
-        identity: identity.unwrap_or_else(|| server.app.services.door.stranger()),
-        login,
-        address,
+    let visitor = Visitor::new(&server.app, login, address);
+    let (app, path) = (&server.app, socket.ns());
+    let Watched {
+        joined,
+        story,
+        ears,
+    } = match path.strip_prefix(SWARM) {
+        Some(swarm) => swarms::watch(app, &visitor, PROVIDER, (swarm, &handshake.since)).await?,
+        None => {
+            let task = path.strip_prefix(TASK).unwrap_or_default();
+            let from = (task, &handshake.last_seq);
+            task_streams::watch(app, &visitor, PROVIDER, from).await?
+        }
     };
-    let task = socket.ns().strip_prefix(PREFIX).unwrap_or_default();
-    let from = (task, &handshake.last_seq);
-    let (joined, story) = watch(&server.app, &visitor, PROVIDER, from).await?;
-    socket.on_fallback(Emissions::new(server, &visitor, &joined.task));
+    socket.on_fallback(Emissions::new(server, ears));
     Ok(Watch {
         visitor,
         joined,
@@ -269,7 +286,7 @@ async fn tell(server: Arc<Server>, socket: Socket, watch: Watch, gone: Cancellat
             // It may not be told any more.
             Err(error) if error.kind().status() < 500 => {}
             Err(error) => {
-                tracing::error!(%error, "a task's stream could not be read");
+                tracing::error!(%error, "a story could not be read");
                 // It comes back and asks again.
                 server.peers.end(socket.id);
                 pending::<()>().await;
@@ -290,23 +307,22 @@ async fn tell(server: Arc<Server>, socket: Socket, watch: Watch, gone: Cancellat
     }
 }
 
-/// Tells a stream at the pace at which the client takes it.
+/// Tells a story at the pace at which the client takes it.
 async fn read(
     server: &Server,
     socket: &Socket,
-    joined: &Joined,
+    joined: &Value,
     mut story: Story,
 ) -> Result<(), Error> {
-    let joined = joined.told();
-    when_there_is_room(socket, || socket.emit("joined", &joined)).await;
+    when_there_is_room(socket, || socket.emit("joined", joined)).await;
     while let Some(said) = story.next().await {
         let said = said?;
         while !server.peers.has_room(socket.id) && socket.connected() {
             tokio::time::sleep(PAUSE).await;
         }
-        let list = socket.ns().len() + said.name().len() + said.data().get().len();
+        let list = socket.ns().len() + said.name.len() + said.data.get().len();
         server.peers.streamed(socket.id, list + r#",["",]"#.len());
-        when_there_is_room(socket, || socket.emit(said.name(), said.data())).await;
+        when_there_is_room(socket, || socket.emit(&*said.name, &said.data)).await;
     }
     Ok(())
 }

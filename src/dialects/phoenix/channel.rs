@@ -9,7 +9,11 @@ use std::{borrow::Cow, sync::Arc};
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 
 use super::{context::Context, message::Payload};
-use crate::{App, core::BoxFuture, error::Result};
+use crate::{
+    App,
+    core::{BoxFuture, turn::Turn},
+    error::Result,
+};
 
 /// One join of one topic.
 pub trait Channel: Send + 'static {
@@ -123,6 +127,18 @@ impl Reply {
         Self {
             status: "error",
             payload: payload.into(),
+        }
+    }
+}
+
+impl Outcome {
+    /// An answer that is given once it is there; the channel's next message waits only until the turn has
+    /// passed.
+    pub async fn in_turn(turn: &Turn, mut reply: BoxFuture<'static, Reply>) -> Self {
+        tokio::select! {
+            biased;
+            reply = &mut reply => reply.into(),
+            () = turn.passed() => Self::Later(reply),
         }
     }
 }

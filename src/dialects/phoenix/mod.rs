@@ -36,4 +36,8 @@ pub use channel::{Channel, Join, Outcome, Push, Reply};
 pub use context::Context;
 pub use endpoint::Endpoint;
 pub use message::Payload;
+pub(in crate::dialects) use replies::reason as refusal;
 pub use socket::{Attempt, Connect, Options, Refused, Socket};
+
+/// What calls over these sockets come through.
+pub(in crate::dialects) const PROVIDER: &str = "phoenix";

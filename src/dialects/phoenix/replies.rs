@@ -9,7 +9,7 @@ use super::{
 };
 
 /// `{"reason": …}`.
-pub(super) fn reason(reason: &str) -> Payload {
+pub(in crate::dialects) fn reason(reason: &str) -> Payload {
     json!({"reason": reason}).into()
 }
 

@@ -49,8 +49,9 @@
 //! - source `swarms` ([`SOURCE`]), the pushes: `agent_output {agent, content}`, `message_routed {timestamp,
 //!   swarm, from, to, type, content_preview}`, `message_broadcast` (`to` is a list), `agent_status {agent,
 //!   state}`, `swarm_started {status}`, `swarm_stopped {}`, `agent_added {name, spec}`, `agent_removed
-//!   {name}`, `topology_changed {}`. States: initializing, idle, working, error, stopped. Agents start after
-//!   their swarm did: whether each could is in its states, and the swarm's `status` is never `error`.
+//!   {name}`, `topology_changed {}`, and `swarm_purged {}` ([`PURGED`]), which channels do not send. States:
+//!   initializing, idle, working, error, stopped. Agents start after their swarm did: whether each could is in
+//!   its states, and the swarm's `status` is never `error`.
 //! - source `swarm_logs` ([`LOGS`]), the name is the event's type: `{id, timestamp, level, category, swarm,
 //!   agent, event_type, message, metadata}`, level debug, info, warning or error. A `log_entry` is this
 //!   without `category` and `swarm`.
@@ -95,7 +96,7 @@ use self::worker::Worker;
 pub use self::{
     backends::external::{Attachment, External},
     routes::register,
-    telling::{LOGS, SOURCE},
+    telling::{LOGS, PURGED, SOURCE},
 };
 use super::{records::Records, streams::Streams};
 use crate::{

@@ -10,6 +10,7 @@ use super::{
     Swarms,
     lifecycle::Steering,
     rows::{self, EVENTS, Member, SWARMS},
+    telling::{PURGED, push},
 };
 use crate::{
     core::{identity::Identity, turn::Turn},
@@ -93,6 +94,9 @@ impl Swarms {
             work.by = by;
             let own = Condition::all().add(Expr::col(Of::Swarm).eq(of.as_str()));
             let events = EVENTS.count(work.tx, own).await?;
+            if let Some(swarm) = rows::swarm(work.tx, &of).await? {
+                push(&swarm, PURGED, &json!({}), &[], work)?;
+            }
             // Its rows in other tables go with it.
             SWARMS.delete(work.tx, &[json!(of)]).await?;
             Ok(events)

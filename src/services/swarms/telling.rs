@@ -26,6 +26,9 @@ use crate::{
 /// The service under whose name pushes are published.
 pub const SOURCE: &str = "swarms";
 
+/// The push that tells that nothing is left of a swarm.
+pub const PURGED: &str = "swarm_purged";
+
 /// The service under whose name what is kept is published.
 pub const LOGS: &str = "swarm_logs";
 

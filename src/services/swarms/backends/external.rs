@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     future::{pending, ready},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
 use serde_json::{Value, json};
@@ -46,6 +47,16 @@ impl Attachment {
     /// `None` once somebody else took the place.
     pub async fn next(&mut self) -> Option<Value> {
         self.items.recv().await
+    }
+
+    /// Whether somebody else took the place, or the agent is gone.
+    pub fn is_lost(&self) -> bool {
+        self.items.is_closed()
+    }
+
+    /// As [`next`](Self::next), for who holds several places.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Value>> {
+        self.items.poll_recv(context)
     }
 }
 
