@@ -25,7 +25,7 @@ export async function until(holds, what) {
   const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
   await soon(
     (async () => {
-      while (!holds()) await turn();
+      while (!(await holds())) await turn();
     })(),
     what,
   );
