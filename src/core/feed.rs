@@ -185,12 +185,15 @@ impl Feed {
         Ok(feed)
     }
 
-    /// A feed of what comes from now on, for a listener that gives up the oldest of more than
-    /// `capacity` waiting events.
-    pub fn lossy(story: Story, capacity: usize, protocol: &'static str) -> Self {
-        let live = story
-            .hub
-            .subscribe(None, capacity, Overflow::DropOldest, protocol);
+    /// A feed of what comes from now on and is wanted, for a listener that gives up the oldest of more
+    /// than `capacity` waiting events.
+    pub fn lossy(
+        story: Story,
+        capacity: usize,
+        protocol: &'static str,
+        wanted: impl Fn(&Arc<Event>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let live = story.hub.subscribe_to(capacity, protocol, wanted);
         Self {
             cursor: story.hub.head(),
             story,
@@ -198,7 +201,7 @@ impl Feed {
             start: None,
             reset: None,
             page: VecDeque::new(),
-            live,
+            live: Some(live),
         }
     }
 

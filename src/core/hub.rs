@@ -154,9 +154,20 @@ impl Hub {
             protocol,
             tail.events().cloned(),
         ));
-        state.queues.retain(|queue| queue.strong_count() > 0);
-        state.queues.push(Arc::downgrade(&queue));
-        Some(Subscription::new(queue))
+        Some(state.add(queue))
+    }
+
+    /// Subscribes to those of the events from now on that a listener wants; the oldest give way if it does
+    /// not keep up.
+    pub fn subscribe_to(
+        &self,
+        capacity: usize,
+        protocol: &'static str,
+        wanted: impl Fn(&Arc<Event>) -> bool + Send + Sync + 'static,
+    ) -> Subscription {
+        let none = std::iter::empty();
+        let queue = Events::new(capacity, Overflow::DropOldest, protocol, none);
+        self.lock().add(Arc::new(queue.of(Box::new(wanted))))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -165,6 +176,12 @@ impl Hub {
 }
 
 impl State {
+    fn add(&mut self, queue: Arc<Events>) -> Subscription {
+        self.queues.retain(|queue| queue.strong_count() > 0);
+        self.queues.push(Arc::downgrade(&queue));
+        Subscription::new(queue)
+    }
+
     fn remember(&mut self, event: Arc<Event>) {
         self.recent_bytes += event.weight();
         self.recent.push_back(event);

@@ -61,11 +61,16 @@ pub struct Queue<T> {
     overflow: Overflow,
     /// What the listener speaks.
     protocol: &'static str,
+    /// Which items it wants; all, if nothing is said.
+    wanted: Option<Wanted<T>>,
     /// Guards the items between those who push and the one who takes.
     waiting: Mutex<Waiting<T>>,
     arrived: Notify,
     taken: Notify,
 }
+
+/// Says whether a listener wants an item.
+pub type Wanted<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
 struct Waiting<T> {
     items: VecDeque<T>,
@@ -111,14 +116,25 @@ impl<T: Weigh> Queue<T> {
             capacity,
             overflow,
             protocol,
+            wanted: None,
             waiting: Mutex::new(waiting),
             arrived: Notify::new(),
             taken: Notify::new(),
         }
     }
 
-    /// Adds an item; `false` if the queue has ended or ends now.
+    /// The queue of a listener that wants some items only: others take no room in it.
+    #[must_use]
+    pub fn of(mut self, wanted: Wanted<T>) -> Self {
+        self.wanted = Some(wanted);
+        self
+    }
+
+    /// Adds an item, if it is wanted; `false` if the queue has ended or ends now.
     pub fn push(&self, item: T) -> bool {
+        if self.wanted.as_ref().is_some_and(|wanted| !wanted(&item)) {
+            return true;
+        }
         let mut waiting = self.lock();
         if waiting.ended {
             return false;

@@ -11,6 +11,7 @@ pub mod mcp;
 mod mgx;
 pub mod phoenix;
 mod query_string;
+mod runs;
 mod sse;
 mod swarms;
 mod task_streams;

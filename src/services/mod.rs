@@ -35,6 +35,7 @@ pub mod runs;
 pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
+pub mod signals;
 pub mod streams;
 pub mod swarms;
 pub mod tasks;

@@ -63,6 +63,9 @@ impl Scope {
     }
 }
 
+/// The kind of the topic that says how a change moved a record on.
+pub const MOVED: &str = "moved";
+
 /// What was done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -110,6 +113,13 @@ pub trait Rules: Send + Sync + 'static {
     ) -> LocalBoxFuture<'a, Result<Vec<Draft>>> {
         let _ = (change, record, given, work);
         ready(Ok(Vec::new())).boxed_local()
+    }
+
+    /// How a change moves a record on, as `from>to`; `before` is none for a new one. Events tell it as
+    /// the topic [`MOVED`], for those who follow what happens rather than what is.
+    fn moved(&self, before: Option<&Record>, changes: &Record) -> Option<String> {
+        let _ = (before, changes);
+        None
     }
 
     /// Whether `update` replaces the record; else it merges, as `patch` does.

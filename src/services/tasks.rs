@@ -160,6 +160,10 @@ impl Rules for Tasks {
         hirings::follow(change, task, given, work).boxed_local()
     }
 
+    fn moved(&self, before: Option<&Record>, changes: &Record) -> Option<String> {
+        moved(before, changes)
+    }
+
     fn update_replaces(&self) -> bool {
         false
     }
@@ -212,6 +216,29 @@ fn check(task: &Record) -> Result<()> {
     one_of(task, "status", &STATUSES)
 }
 
-pub(super) fn is_over(task: &Record) -> bool {
+/// What is said of a task that moved on, but not in its status.
+pub const PROGRESS: &str = "progress";
+
+/// How a task moves on: `from>to`, statuses, the first of them empty where the task is new; or [`PROGRESS`].
+fn moved(before: Option<&Record>, changes: &Record) -> Option<String> {
+    let (from, to) = (
+        before.and_then(|task| text(task, "status")),
+        text(changes, "status"),
+    );
+    if let Some(to) = to.filter(|to| from != Some(to)) {
+        return Some(format!("{}>{to}", from.unwrap_or_default()));
+    }
+    let progress = ["progress_percent", "progress_message"];
+    let before = before?;
+    let differs = |name: &&str| {
+        changes
+            .get(*name)
+            .is_some_and(|value| before.get(*name) != Some(value))
+    };
+    progress.iter().any(differs).then(|| PROGRESS.to_owned())
+}
+
+/// Whether a task is over.
+pub fn is_over(task: &Record) -> bool {
     text(task, "status").is_some_and(|status| OVER.contains(&status))
 }

@@ -232,7 +232,7 @@ fn a_stamp_of_another_log_or_of_the_future_is_reset() {
 #[test]
 fn a_lossy_feed_keeps_the_newest() {
     let mut world = World::new(10);
-    let mut feed = Feed::lossy(world.story.clone(), 100, "test");
+    let mut feed = Feed::lossy(world.story.clone(), 100, "test", |_| true);
     world.commit(250);
     world.publish();
     let got: Vec<i64> = std::iter::from_fn(|| feed.take())

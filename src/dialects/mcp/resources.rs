@@ -12,12 +12,7 @@ use serde_json::{Value, json};
 use super::tools::Asker;
 use crate::{
     App,
-    core::{
-        Record,
-        event::Event,
-        identity::Identity,
-        subscription::{Overflow, Subscription},
-    },
+    core::{Record, event::Event, identity::Identity, subscription::Subscription},
     services::{hirings::forms, values::text},
 };
 
@@ -106,15 +101,10 @@ pub(super) struct Changes(Subscription);
 
 impl Changes {
     /// Listens.
-    ///
-    /// # Errors
-    /// None that is known: the newest event is always at hand.
-    pub(super) fn of(app: &App) -> Result<Self, ErrorData> {
+    pub(super) fn of(app: &App) -> Self {
         let hub = &app.store.story().hub;
         // That something changed is still known when some of it is forgotten.
-        let events = hub.subscribe(None, WAITING, Overflow::DropOldest, super::PROVIDER);
-        let events = events.ok_or_else(|| ErrorData::internal_error("Nothing is told", None))?;
-        Ok(Self(events))
+        Self(hub.subscribe_to(WAITING, super::PROVIDER, |event| event.source == HIRINGS))
     }
 
     /// Waits until an agent's resource has changed.
@@ -133,7 +123,7 @@ impl Changes {
 
 /// Whether an event is of a hiring of an agent's: nothing of it is told but that it happened.
 fn concerns(event: &Event, agent: &str) -> bool {
-    if event.source != HIRINGS || !event.topics_of("agent").any(|id| id == agent) {
+    if !event.topics_of("agent").any(|id| id == agent) {
         return false;
     }
     let hiring = event.views.first();

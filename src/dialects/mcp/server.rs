@@ -185,7 +185,7 @@ impl ServerHandler for Server {
         let identity = self.asker(&context)?.caller.identity;
         let agent = resources::find(&request.uri, &identity)?.to_owned();
         let over = self.app.stopping.child_token();
-        let telling = tell(Changes::of(&self.app)?, agent, context.peer);
+        let telling = tell(Changes::of(&self.app), agent, context.peer);
         *self.listening() = Listening::Session {
             _guard: over.clone().drop_guard(),
         };
@@ -205,7 +205,7 @@ impl ServerHandler for Server {
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         // Whoever is told that it listens misses nothing from then on.
-        *self.listening() = Listening::Begun(Changes::of(&self.app).ok()?);
+        *self.listening() = Listening::Begun(Changes::of(&self.app));
         let own = SubscriptionFilter::builder().resource_subscription(PENDING);
         Some(own.build())
     }

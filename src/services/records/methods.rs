@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        rules::{Change, Rules, Scope},
+        rules::{Change, MOVED, Rules, Scope},
         values::leave_out_nulls,
     },
     Paginate,
@@ -20,6 +20,7 @@ use crate::{
         call::{Call, Method},
         event::Draft,
         identity::Identity,
+        scope::Topic,
     },
     error::{Error, Kind, Result},
     store::{
@@ -58,6 +59,8 @@ struct Done {
     scopes: Vec<Option<Scope>>,
     /// What each changes in who may see what.
     access: Vec<Vec<AccessChange>>,
+    /// How each was moved on.
+    moved: Vec<Option<String>>,
     /// The events that follow.
     follow: Vec<Draft>,
 }
@@ -153,7 +156,7 @@ impl Settings {
             item => vec![item],
         };
         let mut created = Vec::with_capacity(items.len());
-        let (mut access, mut follow) = (Vec::new(), Vec::new());
+        let (mut access, mut moved, mut follow) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             let mut given = self.record(item)?;
             self.rules.create(&mut given, work).await?;
@@ -165,12 +168,14 @@ impl Settings {
             follow.extend(events);
             let by = &write.by;
             access.push(self.rules.access(Change::Created, &record, &given, by));
+            moved.push(self.rules.moved(None, &record));
             created.push(record);
         }
         let done = Done {
             scopes: self.rules.scopes(work.tx, &created).await?,
             records: created,
             access,
+            moved,
             follow,
         };
         self.answer(done, several, &write, work).await
@@ -196,13 +201,14 @@ impl Settings {
         let current = self.current(&write, work).await?;
         let given = &self.record(write.data.take())?;
         let mut changed = Vec::with_capacity(current.len());
-        let (mut access, mut follow) = (Vec::new(), Vec::new());
+        let (mut access, mut moved, mut follow) = (Vec::new(), Vec::new(), Vec::new());
         for mut record in current {
             self.rules
                 .permit(Change::Changed, &record, given, work)
                 .await?;
             let mut changes = self.changes(&write.method, given);
             self.rules.change(&record, &mut changes, work)?;
+            moved.push(self.rules.moved(Some(&record), &changes));
             self.table
                 .change(work.tx, self.id(&record), &changes)
                 .await?;
@@ -224,6 +230,7 @@ impl Settings {
             scopes: self.rules.scopes(work.tx, &changed).await?,
             records: changed,
             access,
+            moved,
             follow,
         };
         self.answer(done, write.id.is_none(), &write, work).await
@@ -257,6 +264,7 @@ impl Settings {
         };
         let done = Done {
             access: current.iter().map(access).collect(),
+            moved: vec![None; current.len()],
             records: current,
             scopes,
             follow,
@@ -331,15 +339,20 @@ impl Settings {
             mut records,
             scopes,
             access,
+            moved,
             follow,
         } = done;
         self.render(work.tx, &mut records).await?;
         let mut answer = Vec::with_capacity(records.len());
-        for ((record, scope), access) in records.into_iter().zip(scopes).zip(access) {
+        let changes = access.into_iter().zip(moved);
+        for ((record, scope), (access, moved)) in records.into_iter().zip(scopes).zip(changes) {
             let record = self.pick(record, &write.query);
             if let (Some(scope), Some(name)) = (scope, write.method.event()) {
                 let mut draft = scope.draft(write.source.clone(), name, &record)?;
                 draft.access = access;
+                draft
+                    .topics
+                    .extend(moved.map(|moved| Topic::new(MOVED, &moved)));
                 work.publish(draft);
             }
             answer.push(record);

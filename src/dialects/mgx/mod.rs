@@ -1,10 +1,12 @@
 //! MGX: plain-JSON streams of what happens.
 //!
-//! Source: docs/protocols/mgx.md. Here so far: `/ws/stream`, which carries everything that the
-//! event types have a word for.
+//! Source: docs/protocols/mgx.md. `scope` says what each stream carries, `words` how it is said.
+
+mod scope;
+mod words;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,18 +21,17 @@ use axum::{
     routing::any,
 };
 use futures_util::FutureExt;
-use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
+use self::scope::Scope;
 use super::{
     feathers::ErrorResponse,
     visitor::Visitor,
-    ws::{self, Close, Dialect, Inbound, Step, Until},
+    ws::{self, Close, Dialect, Inbound, Source, Step, Until},
 };
 use crate::{
     App,
     core::{
-        event::Event,
         feed::{Feed, Item},
         stamp::{LogId, Since},
     },
@@ -79,9 +80,9 @@ async fn stream(
     visitor: Result<Visitor, ErrorResponse>,
     upgrade: Upgrade,
 ) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) if path == "stream" => upgrade,
-        upgrade => return refuse(upgrade.is_ok(), &path),
+    let (upgrade, scope) = match (upgrade, Scope::parse(&path, &query)) {
+        (Ok(upgrade), Some(scope)) => (upgrade, scope),
+        (upgrade, _) => return refuse(upgrade.is_ok(), &path),
     };
     let visitor = visitor.map_err(|ErrorResponse(error)| error);
     let visitor = match visitor.and_then(Visitor::admit) {
@@ -92,10 +93,13 @@ async fn stream(
     };
     let since = query.get("since").map(String::as_str);
     let left = visitor.clone().left(Arc::clone(&app));
-    match open(&app, visitor, since).await {
-        Ok((source, mgx)) => {
+    match open(&app, visitor, scope, since).await {
+        Ok((frames, mgx)) => {
             let end = Box::pin(left.map(|()| Close(1008, "the login has ended")));
-            let source = Until { source, end };
+            let source = Until {
+                source: frames,
+                end,
+            };
             ws::modest(upgrade)
                 .max_message_size(MAX_INBOUND)
                 .max_frame_size(MAX_INBOUND)
@@ -105,35 +109,108 @@ async fn stream(
     }
 }
 
-async fn open(app: &Arc<App>, visitor: Visitor, since: Option<&str>) -> Result<(Feed, Mgx)> {
+async fn open(
+    app: &Arc<App>,
+    visitor: Visitor,
+    scope: Scope,
+    since: Option<&str>,
+) -> Result<(Frames, Mgx)> {
     let story = app.store.story().clone();
+    let log = story.log.id();
+    let scope = Arc::new(scope);
+    let feed = match since {
+        Some(since) => Feed::open(story, &Since::parse(since)?, PROTOCOL).await?,
+        None => {
+            let scope = Arc::clone(&scope);
+            let wanted = move |event: &Arc<_>| words::known(event) && scope.carries(event);
+            Feed::lossy(story, CAPACITY, PROTOCOL, wanted)
+        }
+    };
     let mgx = Mgx {
-        app: Arc::clone(app),
-        visitor,
-        stamps: since.map(|_| story.log.id()),
-        log: story.log.id(),
+        scope: Arc::clone(&scope),
         silence: app.config.heartbeat_secs,
         opened: Instant::now(),
     };
-    let feed = match since {
-        Some(since) => Feed::open(story, &Since::parse(since)?, PROTOCOL).await?,
-        None => Feed::lossy(story, CAPACITY, PROTOCOL),
+    let frames = Frames {
+        app: Arc::clone(app),
+        visitor,
+        scope,
+        stamps: since.map(|_| log.clone()),
+        log,
+        feed,
+        ready: VecDeque::new(),
     };
-    Ok((feed, mgx))
+    Ok((frames, mgx))
 }
 
-struct Mgx {
+/// A connection's frames: an event may have several.
+struct Frames {
     app: Arc<App>,
     visitor: Visitor,
+    scope: Arc<Scope>,
     /// Whose stamps go with the events, on a connection that asked for them.
     stamps: Option<LogId>,
     log: LogId,
+    feed: Feed,
+    /// Framed, and not taken yet.
+    ready: VecDeque<String>,
+}
+
+impl Frames {
+    fn frame(&mut self, item: Item) {
+        match item {
+            Item::Event(event) => {
+                if !self.scope.carries(&event) {
+                    return;
+                }
+                let access = self.app.store.story().hub.access();
+                let identity = self.visitor.identity(&self.app);
+                if let Some(view) = event.view(&identity, access) {
+                    let frames = words::frames(&event, view, self.stamps.as_ref());
+                    self.ready.extend(frames);
+                }
+            }
+            Item::Reset(reset) => {
+                let mut told = reset.told(&self.log);
+                told["type"] = json!("reset");
+                self.ready.push_back(told.to_string());
+            }
+        }
+    }
+}
+
+impl Source for Frames {
+    type Item = String;
+
+    async fn next(&mut self) -> Result<String, Close> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Ok(frame);
+            }
+            let item = Source::next(&mut self.feed).await?;
+            self.frame(item);
+        }
+    }
+
+    fn take(&mut self) -> Option<String> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Some(frame);
+            }
+            let item = self.feed.take()?;
+            self.frame(item);
+        }
+    }
+}
+
+struct Mgx {
+    scope: Arc<Scope>,
     silence: Duration,
     opened: Instant,
 }
 
 impl Dialect for Mgx {
-    type Source = Until<Feed>;
+    type Source = Until<Frames>;
 
     fn receive(&mut self, frame: Inbound) -> Step {
         let length = match frame {
@@ -144,19 +221,8 @@ impl Dialect for Mgx {
         Step::Next
     }
 
-    fn frame(&self, item: Item) -> Option<Message> {
-        match item {
-            Item::Event(event) => {
-                let access = self.app.store.story().hub.access();
-                let view = event.view(&self.visitor.identity(&self.app), access)?;
-                frame(&event, view, self.stamps.as_ref()).map(Message::text)
-            }
-            Item::Reset(reset) => {
-                let (oldest, latest) = (self.log.stamp(reset.oldest), self.log.stamp(reset.latest));
-                let json = json!({"type": "reset", "reason": reset.reason, "oldest": oldest, "latest": latest});
-                Some(Message::text(json.to_string()))
-            }
-        }
+    fn frame(&self, frame: String) -> Option<Message> {
+        Some(Message::text(frame))
     }
 
     fn silence(&self) -> Option<Duration> {
@@ -165,52 +231,6 @@ impl Dialect for Mgx {
 
     fn heartbeat(&self) -> Message {
         let timestamp = self.opened.elapsed().as_secs_f64();
-        Message::text(json!({"type": "heartbeat", "timestamp": timestamp}).to_string())
+        Message::text(self.scope.heartbeat(timestamp).to_string())
     }
-}
-
-/// The wire's event: eleven keys, always all of them; a twelfth where stamps were asked for.
-#[derive(Serialize)]
-struct Payload<'a> {
-    event_type: &'static str,
-    timestamp: String,
-    workspace_id: Option<&'a str>,
-    agent_id: Option<&'a str>,
-    task_id: Option<&'a str>,
-    run_id: Option<&'a str>,
-    workflow_id: Option<&'a str>,
-    workflow_execution_id: Option<&'a str>,
-    workflow_step_id: Option<&'a str>,
-    data: Data<'a>,
-    message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    message: &'a RawValue,
-}
-
-/// An event in MGX's words, `None` if they have none for it. A session is a task there, a task a run.
-fn frame(event: &Event, message: &RawValue, stamps: Option<&LogId>) -> Option<String> {
-    let event_type = match (event.source.as_ref(), event.name.as_ref()) {
-        ("messages", "created") => "agent_message",
-        _ => return None,
-    };
-    let payload = Payload {
-        event_type,
-        timestamp: event.at.to_string(),
-        workspace_id: event.topic("workspace"),
-        agent_id: event.topic("agent"),
-        task_id: event.topic("session"),
-        run_id: event.topic("task"),
-        workflow_id: event.topic("workflow"),
-        workflow_execution_id: event.topic("execution"),
-        workflow_step_id: event.topic("step"),
-        data: Data { message },
-        message: event.message.as_deref(),
-        seq: stamps.map(|log| log.stamp(event.seq)),
-    };
-    serde_json::to_string(&payload).ok()
 }

@@ -1,0 +1,207 @@
+//! The log's events in MGX's words.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+
+use super::super::runs::{Happening, happened};
+use crate::{
+    core::{event::Event, stamp::LogId},
+    services::signals,
+};
+
+/// The wire's event: eleven keys, always all of them; a twelfth where stamps were asked for.
+#[derive(Serialize)]
+struct Payload<'a> {
+    event_type: &'a str,
+    timestamp: String,
+    workspace_id: Option<&'a str>,
+    agent_id: Option<&'a str>,
+    task_id: Option<&'a str>,
+    run_id: Option<&'a str>,
+    workflow_id: Option<&'a str>,
+    workflow_execution_id: Option<&'a str>,
+    workflow_step_id: Option<&'a str>,
+    data: &'a RawValue,
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<String>,
+}
+
+/// A part of an event that MGX has a word for.
+struct Word<'a> {
+    event_type: &'a str,
+    data: Cow<'a, RawValue>,
+    /// If it is not the event's.
+    message: Option<String>,
+}
+
+impl<'a> Word<'a> {
+    fn new(event_type: &'a str, data: &Value, message: Option<&str>) -> Self {
+        Self {
+            event_type,
+            data: Cow::Owned(to_raw_value(data).unwrap_or_default()),
+            message: message.map(str::to_owned),
+        }
+    }
+}
+
+/// The frames of an event as a listener sees it, none if MGX has no words for it. The last of them has the
+/// stamp: who comes back with it has had them all.
+pub(super) fn frames(event: &Event, view: &RawValue, stamps: Option<&LogId>) -> Vec<String> {
+    let words = words(event, view);
+    let last = words.len().saturating_sub(1);
+    let frame = |(index, word): (usize, Word<'_>)| {
+        let payload = Payload {
+            event_type: word.event_type,
+            timestamp: event.at.to_string(),
+            workspace_id: event.topic("workspace"),
+            agent_id: event.topic("agent"),
+            task_id: event.topic("session"),
+            run_id: event.topic("task"),
+            workflow_id: event.topic("workflow"),
+            workflow_execution_id: event.topic("execution"),
+            workflow_step_id: event.topic("step"),
+            data: &word.data,
+            message: word.message.as_deref().or(event.message.as_deref()),
+            seq: stamps
+                .filter(|_| index == last)
+                .map(|log| log.stamp(event.seq)),
+        };
+        serde_json::to_string(&payload).ok()
+    };
+    words.into_iter().enumerate().filter_map(frame).collect()
+}
+
+/// Whether MGX may have words for an event.
+pub(super) fn known(event: &Event) -> bool {
+    let messages = event.source == "messages" && event.name == "created";
+    let swarms = event.source == "swarms" && event.name == "agent_status";
+    messages || swarms || event.source == "tasks" || event.source == signals::SOURCE
+}
+
+fn words<'a>(event: &'a Event, view: &'a RawValue) -> Vec<Word<'a>> {
+    match (event.source.as_ref(), event.name.as_ref()) {
+        ("messages", "created") => {
+            let data = RawValue::from_string(format!(r#"{{"message":{}}}"#, view.get()));
+            vec![Word {
+                event_type: "agent_message",
+                data: Cow::Owned(data.unwrap_or_default()),
+                message: None,
+            }]
+        }
+        (signals::SOURCE, name) => vec![Word {
+            event_type: name,
+            data: Cow::Borrowed(view),
+            message: None,
+        }],
+        ("swarms", "agent_status") => {
+            let told: Value = serde_json::from_str(view.get()).unwrap_or_default();
+            let data = json!({"status": agent_status(&told["state"]), "agent": told["agent"]});
+            vec![Word::new("agent_status_changed", &data, None)]
+        }
+        ("tasks", _) => {
+            let task: Value = serde_json::from_str(view.get()).unwrap_or_default();
+            let happened = happened(event, &task).iter();
+            happened
+                .flat_map(|happening| run(*happening, &task))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A swarm agent's state in MGX's words.
+fn agent_status(state: &Value) -> &'static str {
+    match state.as_str().unwrap_or_default() {
+        "initializing" => "initializing",
+        "idle" => "idle",
+        "working" => "busy",
+        "error" => "error",
+        _ => "offline",
+    }
+}
+
+/// What happens to a run.
+fn run(happening: Happening, task: &Value) -> Vec<Word<'static>> {
+    let error = &task["error"];
+    let text = |text: &Value, usual: &str| text.as_str().unwrap_or(usual).to_owned();
+    let (event_type, data, message) = match happening {
+        Happening::Started => (
+            "analysis_start",
+            json!({}),
+            "Starting task analysis".to_owned(),
+        ),
+        Happening::Paused => {
+            let plan = plan(task);
+            let ready = Word::new("plan_ready", &plan, Some("The plan is ready"));
+            let required = Word::new(
+                "approval_required",
+                &plan,
+                Some("The plan waits for approval"),
+            );
+            return vec![ready, required];
+        }
+        Happening::Resumed => (
+            "approved",
+            decision(task),
+            "The plan is approved".to_owned(),
+        ),
+        Happening::Rejected => (
+            "rejected",
+            decision(task),
+            "The plan is rejected".to_owned(),
+        ),
+        Happening::Progress => {
+            let message = &task["progress_message"];
+            let data = json!({
+                "step": null,
+                "total_steps": null,
+                "current_phase": message,
+                "progress_percent": task["progress_percent"],
+            });
+            ("progress", data, text(message, "The task goes on"))
+        }
+        Happening::Completed => {
+            let result = [&task["output"], &task["report"]]
+                .into_iter()
+                .find(|it| !it.is_null());
+            (
+                "completion",
+                json!({ "result": result }),
+                "The task is completed".to_owned(),
+            )
+        }
+        Happening::Failed => (
+            "failure",
+            json!({ "error": error }),
+            text(error, "The task has failed"),
+        ),
+        Happening::Cancelled => (
+            "cancelled",
+            json!({ "error": error }),
+            "The task was cancelled".to_owned(),
+        ),
+    };
+    vec![Word::new(event_type, &data, Some(&message))]
+}
+
+/// What is to be approved: a plan, or what an agent asks for.
+fn plan(task: &Value) -> Value {
+    let request = &task["permission_request"];
+    match request.get("plan") {
+        Some(plan) => json!({ "plan": plan }),
+        None => {
+            let plan = json!({"steps": [], "estimated_time": null, "resources": []});
+            json!({ "plan": plan, "request": request })
+        }
+    }
+}
+
+fn decision(task: &Value) -> Value {
+    json!({ "feedback": task["permission_request"].get("feedback") })
+}
