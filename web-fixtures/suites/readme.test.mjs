@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,8 @@ import { sqlite } from "../support/databases.mjs";
 
 const run = promisify(execFile);
 const page = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const PAGES = await Promise.all(["README.md", "docs/protocols/feathers.md", "docs/protocols/mcp.md"].map(page));
+const PROTOCOLS = ["feathers", "mcp", "agrenting", "genswarms"].map((name) => `docs/protocols/${name}.md`);
+const PAGES = await Promise.all(["README.md", ...PROTOCOLS].map(page));
 
 /** A JavaScript block and the block of text after it. */
 const SNIPPETS = PAGES.flatMap((text) => [
@@ -30,7 +31,11 @@ let folder;
 before(async () => {
   daemon = await Daemon.start(sqlite);
   // Below this package, so that its clients are found.
-  folder = await mkdtemp(join(fileURLToPath(new URL("..", import.meta.url)), "node_modules", ".readme-"));
+  const installed = join(fileURLToPath(new URL("..", import.meta.url)), "node_modules");
+  folder = await mkdtemp(join(installed, ".readme-"));
+  // Of this client several versions are installed, under other names.
+  await mkdir(join(folder, "node_modules"));
+  await symlink(join(installed, "phoenix-1.8.16"), join(folder, "node_modules", "phoenix"));
 });
 
 after(async () => {
@@ -39,7 +44,7 @@ after(async () => {
 });
 
 test("there is a snippet for each JavaScript protocol and client, for prompts, for what people do together, and for the helper", () => {
-  assert.equal(SNIPPETS.length, 11);
+  assert.equal(SNIPPETS.length, 13);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
@@ -52,8 +57,8 @@ for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {
   });
 }
 
-test("there are commands for swarms", () => {
-  assert.deepEqual(COMMANDS.map(([, title]) => title), ["Swarms of agents (Genswarms)"]);
+test("there are commands for swarms and for streams", () => {
+  assert.deepEqual(COMMANDS.map(([, title]) => title), ["Swarms of agents (Genswarms)", "A stream with curl"]);
 });
 
 for (const [, title, code, expected] of COMMANDS) {

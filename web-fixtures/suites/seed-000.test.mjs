@@ -1,15 +1,18 @@
-// Agrenting's page about its channels: its two programs run as they stand, but for the host and the keys, where
+// Agrenting's page about its channels: its programs run as they stand, but for the host and the keys, where
 // ROOST_SEEDS says in which folder the pages are; and the same calls, written anew.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Cast } from "../support/agrenting.mjs";
+import { promisify } from "node:util";
+import { Cast, rest } from "../support/agrenting.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
+import { connect, REVISIONS, tool } from "../support/mcp.mjs";
 import { Programs } from "../support/programs.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
 
@@ -42,11 +45,18 @@ watched.on("stream.error", (reason) => console.warn(reason));
 watched.join().receive("ok", ({ seq }) => console.log("joined at seq", seq));`,
 ];
 
-/** The page's two programs. */
-async function verbatim() {
+/** The same calls as the page's, with curl and of a tool. */
+const EMITTED_ANEW = [
+  `curl -X POST https://agrenting.com/api/v1/tasks/<task_id>/chunk -H "X-API-Key: ap_your_agent_key" \\
+  -H "Content-Type: application/json" -d '{"content": "Working on it…", "kind": "chat"}'`,
+  '{"name": "task_emit_chunk", "arguments": {"task_id": "...", "content": "Working on it...", "kind": "chat"}}',
+];
+
+/** The page's blocks of a language. */
+async function blocks(language) {
   const name = (await readdir(seeds)).find((name) => name.startsWith("000_"));
   const page = await readFile(join(seeds, name), "utf8");
-  return [...page.matchAll(/```javascript\n(.*?)```/gs)].map(([, program]) => program);
+  return page.split("```" + language + "\n").slice(1).map((text) => text.split("```")[0]);
 }
 
 onEveryDatabase("Agrenting's page", (database) => {
@@ -105,8 +115,36 @@ onEveryDatabase("Agrenting's page", (database) => {
     return task;
   }
 
+  /** Emits as the page says, with curl and with the tool. */
+  async function emit([command, call]) {
+    const task = await cast.task();
+    const here = command
+      .replace("https://agrenting.com", daemon.url)
+      .replace("ap_your_agent_key", cast.provider.key)
+      .replace("<task_id>", task);
+    const { stdout } = await promisify(execFile)("bash", ["-c", here]);
+    const { data, errors } = JSON.parse(stdout);
+    assert.deepEqual([data.task_id, data.seq, data.kind, errors], [task, 1, "chat", []]);
+    const { name, arguments: given } = JSON.parse(call);
+    for (const revision of REVISIONS) {
+      const client = await connect(daemon.url, revision, cast.provider.key);
+      assert.ok((await client.listTools()).tools.some((tool) => tool.name === name), "S0-30");
+      assert.equal((await tool(client, name, { ...given, task_id: task })).answer.kind, "chat");
+    }
+    const { data: chunks } = await rest(daemon.url, cast.client.key).get(`/tasks/${task}/chunks`);
+    assert.deepEqual(chunks.map(({ content }) => content), ["Working on it…", ...REVISIONS.map(() => "Working on it...")]);
+  }
+
+  test("S0-29 S0-30 S0-31 the page's command and tool call, written anew, emit chunks", () => emit(EMITTED_ANEW));
+
   test("S0-42 the page's calls, written anew, do what the page says", () => tell(ANEW));
 
   const skip = !existsSync(seeds) ? `there are no pages in ${seeds}` : false;
-  test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await verbatim()));
+  test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await blocks("javascript")));
+
+  test("S0-29 S0-30 S0-31 the page's command and tool call run as they stand", { skip }, async () => {
+    const [command] = await blocks("bash");
+    const [call] = await blocks("json");
+    await emit([command, call]);
+  });
 });
