@@ -14,7 +14,7 @@ use secrecy::SecretString;
 
 use self::{
     agent::AgentConfig,
-    commands::{Backup, KeyCommand, Restore, UserCommand},
+    commands::{Backup, Health, KeyCommand, Restore, UserCommand},
     streams::StreamsConfig,
     swarms::SwarmCommand,
     values::{days, events, origin, seconds, whole_seconds},
@@ -48,6 +48,8 @@ pub enum Command {
     /// Look after swarms of agents, in the running daemon (docs/swarms.md)
     #[command(subcommand)]
     Swarm(SwarmCommand),
+    /// Say whether the daemon is well, and end with 1 if it is not: for container engines and monitors
+    Health(Health),
     /// Copy the SQLite database to a file, as it is at one moment; the daemon may run
     ///
     /// The data folder (clones, worktrees, the secret that signs tokens) is not in it. PostgreSQL has

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
                     Command::User(command) => command_line::user(command, cli.config).await,
                     Command::Key(command) => command_line::key(command, cli.config).await,
                     Command::Swarm(command) => command_line::swarm(command, cli.config).await,
+                    Command::Health(command) => command_line::health(command, cli.config).await,
                     Command::Backup(command) => command_line::backup(command, cli.config).await,
                     Command::Restore(command) => command_line::restore(command, cli.config).await,
                 }

@@ -26,6 +26,8 @@ else
 fi
 
 if command -v node >/dev/null && command -v npm >/dev/null; then
+  NGINX=$(bash tests/nginx.sh || true)
+  export NGINX
   (cd web-fixtures/mcp-conformance && npm ci --no-audit --no-fund --loglevel=error)
   (cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && npm test)
   legs+=("JavaScript clients, SQLite: ran")
@@ -33,6 +35,11 @@ if command -v node >/dev/null && command -v npm >/dev/null; then
     legs+=("JavaScript clients, PostgreSQL: ran")
   else
     legs+=("JavaScript clients, PostgreSQL: SKIPPED (no server)")
+  fi
+  if [ -n "$NGINX" ]; then
+    legs+=("nginx in front: ran")
+  else
+    legs+=("nginx in front: SKIPPED (it is not here, and Debian's package cannot be had)")
   fi
 else
   legs+=("JavaScript clients: SKIPPED (Node.js 20 and npm are not here)")

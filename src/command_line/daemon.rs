@@ -139,11 +139,12 @@ impl Daemon {
         let status = response.status();
         let body = response.bytes().await.map_err(unreachable)?;
         let answer: Value = serde_json::from_slice(&body).map_err(|_| {
-            let url = &self.url;
-            Trouble::Refused(
-                status.as_u16(),
-                format!("what answers at {url} is no roost daemon"),
-            )
+            let (url, status) = (&self.url, status.as_u16());
+            match status {
+                // A proxy whose daemon is away.
+                429 | 500.. => Trouble::Away(format!("{url} answers {status}")),
+                _ => Trouble::Refused(status, format!("what answers at {url} is no roost daemon")),
+            }
         })?;
         if status.is_success() {
             return Ok(answer);

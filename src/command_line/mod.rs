@@ -1,9 +1,10 @@
 //! The commands beside `serve`. Those for users and keys call services: the running daemon's, or, if
-//! nobody uses the database, their own over it. Those for swarms call the running daemon's. The others copy the
-//! database itself.
+//! nobody uses the database, their own over it. Those for swarms, and `health`, call the running daemon. The others copy
+//! the database itself.
 
 mod copies;
 mod daemon;
+mod health;
 mod output;
 mod password;
 mod postgres;
@@ -12,6 +13,7 @@ mod way;
 
 pub use self::{
     copies::{backup, restore},
+    health::health,
     swarm::swarm,
 };
 

@@ -132,6 +132,18 @@ pub struct Restore {
     pub json: bool,
 }
 
+/// Whether the daemon is well.
+#[derive(Clone, Debug, Args)]
+pub struct Health {
+    /// The running daemon, such as <http://127.0.0.1:3030> [default: where it listens by its settings]
+    #[arg(long, env = "ROOST_URL")]
+    pub url: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Where the daemon is, and who calls.
 #[derive(Clone, Debug, Args)]
 pub struct Reach {

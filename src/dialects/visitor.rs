@@ -78,12 +78,13 @@ impl Visitor {
         }
     }
 
-    /// Who listens now: a login may have ended since, and with it what the visitor came for.
+    /// Who listens now: a login may have ended since, and with it what the visitor came for, or the role
+    /// have changed.
     pub(super) fn identity(&self, app: &App) -> Identity {
         if self.has_left(app) {
             return Identity::Nobody;
         }
-        self.identity.clone()
+        app.store.story().hub.access().current(&self.identity)
     }
 
     /// Done when the login has ended; never, for who came without one.

@@ -140,6 +140,31 @@ onEveryDatabase("Swarms where people log in", (database) => {
       member.close();
     });
 
+    test(`over the ${way}: who loses a role loses what it opened at once`, async () => {
+      const { board_id } = await admin.post("/boards", { name: "theirs", visibility: "private" });
+      const [open, hidden] = [await admin.start([echo("a"), external("e")], []), await admin.start([echo("a")], [], { name: `theirs-${way}`, board_id })];
+      const email = `${way}@example.com`;
+      const made = await admin.post("/users", { email, password: "correct horse", role: "admin" });
+      const { accessToken } = await admin.post("/authentication", { strategy: "local", email, password: "correct horse" });
+      const [own, other] = [await watch(accessToken, open), await watch(accessToken, hidden)];
+      const viewer = await watch(people.ann.token, open);
+      await own.ok("agent_attach", { agent: "e" });
+      await viewer.until("agent_status", ({ agent, state }) => agent === "e" && state === "idle");
+      const ended = new Promise((resolve) => {
+        if (other.client.onError) other.client.onError(resolve);
+        else other.client.on("disconnect", resolve);
+      });
+      await admin.patch(`/users/${made.user_id}`, { role: "viewer" });
+      await soon(ended, "what is private is not told any more");
+      await viewer.until("agent_status", ({ agent, state }) => agent === "e" && state === "initializing");
+      for (const [event, payload] of [["send_task", { agent: "a", task: "work" }], ["agent_attach", { agent: "e" }]]) {
+        assert.deepEqual(await own.ask(event, payload), ["error", { reason: ":unauthorized" }]);
+      }
+      await own.ok("get_status", {});
+      assert.equal(await reason(watch(accessToken, hidden)), "swarm_not_found");
+      for (const one of [own, other, viewer]) one.close();
+    });
+
     test(`over the ${way}: what was opened with a key ends with it`, async () => {
       const name = await admin.start();
       const { key, id } = await admin.post("/api-keys", { name: "short", user_id: people.ann.id, scopes: ["write"] });

@@ -126,6 +126,7 @@ onEveryDatabase("Genswarms' channel", (database) => {
       ["unsubscribe_logs", { agent: {} }, ":bad_request"],
       ["subscribe_logs", [], ":bad_request"],
       ["subscribe_events", { filters: "error" }, ":bad_request"],
+      ...[[], "error", 5].map((payload) => ["subscribe_events", payload, ":bad_request"]),
       ["subscribe_events", { filters: { level: 5 } }, ":bad_request"],
       ["agent_attach", {}, ":bad_request"],
       ["agent_attach", { agent: "nobody" }, ":not_found"],

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { api, atRest, echo, everyEvent, eventually, ring, round } from "../support/swarms.mjs";
+import { overNamespace } from "../support/swarm-viewers.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
 
 const SECS = Number(process.env.DASHBOARD_SECS ?? 60);
@@ -152,6 +153,24 @@ onEveryDatabase("S1-40 the dashboard", (database) => {
     // A place that the log does not have, as of one that was restored since: it is told anew.
     const { events: anew } = await of.get(`/swarms/many/events/feed?since=${seq + 1_000_000}&limit=1`);
     assert.deepEqual(anew.map(({ id }) => id), ids.slice(0, 1));
+  });
+
+  test("of a swarm that was purged, one of the same name tells nothing", async () => {
+    await of.make({ name: "again", agents: [{ name: "a", backend: "echo" }] });
+    await of.good("POST", "/swarms/again/agents/a/task", { task: "a secret" });
+    await atRest(of, "again", 20_000, 50);
+    await of.good("DELETE", "/swarms/again?purge=true");
+    await of.make({ name: "again", agents: [{ name: "a", backend: "echo" }] });
+    await of.good("POST", "/swarms/again/agents/a/task", { task: "news" });
+    await atRest(of, "again", 20_000, 50);
+    const { events } = await of.get("/swarms/again/events/feed?since=0&limit=1000");
+    const { events: stored } = await of.get("/swarms/again/events?limit=1000");
+    assert.deepEqual(events, stored.reverse());
+    assert.ok(!JSON.stringify(events).includes("a secret"));
+    const viewer = await overNamespace(daemon.url, "again", { since: "0" });
+    await viewer.until("agent_output", ({ content }) => content === "news");
+    assert.ok(!JSON.stringify(viewer.told).includes("a secret"));
+    viewer.close();
   });
 
   test(`a swarm that works is watched for ${secs} s, over a kill -9 of the daemon: each event comes once`, async () => {

@@ -277,6 +277,8 @@ onEveryDatabase("S1-40 swarms over REST", (database) => {
       ["POST", "/swarms", { config: docker }],
       ["POST", "/swarms", { config: { ...docker, agents: [echo("a")], objects: [{ name: "o" }] } }],
       ["POST", "/swarms/plain/agents", { name: "b", backend: ["docker", "image", {}] }],
+      ["POST", "/swarms", { content: 'name = "boxed"\n[[agents]]\nname = "a"\nbackend = "docker"', format: "toml" }],
+      ["POST", "/swarms", { content: JSON.stringify({ ...docker, agents: [], objects: [{}] }), format: "json" }],
     ]) {
       const [status, text] = await of.bad(method, path, data);
       assert.equal(status, 501, `${method} ${path}: ${text}`);

@@ -1,13 +1,18 @@
 //! `hiring://pending`: the hirings that wait for an agent to begin. There is one for each agent, and none
 //! for others.
 
-use std::{future, iter};
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use rmcp::{
     ErrorData,
     model::{ReadResourceResult, Resource, ResourceContents},
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::tools::Asker;
 use crate::{
@@ -21,9 +26,6 @@ pub(super) const PENDING: &str = "hiring://pending";
 
 /// Hirings that are told at most, the oldest first; `total` says how many there are.
 const MOST: u64 = 100;
-
-/// Events that wait for a listener; of more, the oldest are forgotten.
-const WAITING: usize = 64;
 
 /// The media type of what is told.
 const JSON: &str = "application/json";
@@ -97,36 +99,59 @@ fn agent(identity: &Identity) -> Option<&str> {
 }
 
 /// Changes of what resources say, from now on.
-pub(super) struct Changes(Subscription);
+pub(super) struct Changes {
+    seen: Arc<Seen>,
+    /// Nothing waits in it: what comes is noted in `seen`.
+    _events: Subscription,
+}
+
+/// The agents whose resources have changed.
+#[derive(Default)]
+struct Seen {
+    /// Guards them between the hub and who listens.
+    agents: Mutex<HashSet<String>>,
+    some: Notify,
+}
 
 impl Changes {
     /// Listens.
     pub(super) fn of(app: &App) -> Self {
+        let seen = Arc::<Seen>::default();
+        let noting = Arc::clone(&seen);
+        let note = move |event: &Arc<Event>| {
+            if let Some(agent) = changed(event) {
+                noting.lock().insert(agent);
+                noting.some.notify_one();
+            }
+            false
+        };
         let hub = &app.store.story().hub;
-        // That something changed is still known when some of it is forgotten.
-        Self(hub.subscribe_to(WAITING, super::PROVIDER, |event| event.source == HIRINGS))
+        Self {
+            seen,
+            _events: hub.subscribe_to(1, super::PROVIDER, note),
+        }
     }
 
-    /// Waits until an agent's resource has changed.
+    /// Waits until an agent's resource has changed: once, however often it did meanwhile.
     pub(super) async fn next(&self, agent: &str) {
-        while let Some(event) = self.0.next().await {
-            // One word for all that waits.
-            let mut waiting = iter::once(event).chain(iter::from_fn(|| self.0.take()));
-            if waiting.by_ref().any(|event| concerns(&event, agent)) {
-                waiting.for_each(drop);
-                return;
-            }
+        // Nobody asks for the others.
+        while !mem::take(&mut *self.seen.lock()).contains(agent) {
+            self.seen.some.notified().await;
         }
-        future::pending::<()>().await;
     }
 }
 
-/// Whether an event is of a hiring of an agent's: nothing of it is told but that it happened.
-fn concerns(event: &Event, agent: &str) -> bool {
-    if !event.topics_of("agent").any(|id| id == agent) {
-        return false;
+impl Seen {
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let hiring = event.views.first();
-    let hiring = hiring.and_then(|view| serde_json::from_str::<Record>(view.data.get()).ok());
-    hiring.is_some_and(|hiring| text(&hiring, "agent_id") == Some(agent))
+}
+
+/// The agent of whose hiring an event is: nothing of it is told but that it happened.
+fn changed(event: &Event) -> Option<String> {
+    if event.source != HIRINGS {
+        return None;
+    }
+    let hiring: Record = serde_json::from_str(event.views.first()?.data.get()).ok()?;
+    text(&hiring, "agent_id").map(str::to_owned)
 }

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     App,
     core::{
+        event::Event,
         feed::{Feed, Item},
         stamp::{LogId, Since},
     },
@@ -122,7 +123,13 @@ async fn open(
         Some(since) => Feed::open(story, &Since::parse(since)?, PROTOCOL).await?,
         None => {
             let scope = Arc::clone(&scope);
-            let wanted = move |event: &Arc<_>| words::known(event) && scope.carries(event);
+            let (app, visitor) = (Arc::clone(app), visitor.clone());
+            // What somebody may not see takes no room.
+            let wanted = move |event: &Arc<Event>| {
+                let access = app.store.story().hub.access();
+                let sees = || event.view(&visitor.identity(&app), access).is_some();
+                words::known(event) && scope.carries(event) && sees()
+            };
             Feed::lossy(story, CAPACITY, PROTOCOL, wanted)
         }
     };

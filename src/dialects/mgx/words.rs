@@ -11,7 +11,7 @@ use serde_json::{
 use super::super::runs::{Happening, happened};
 use crate::{
     core::{event::Event, stamp::LogId},
-    services::signals,
+    services::{rules::MOVED, signals},
 };
 
 /// The wire's event: eleven keys, always all of them; a twelfth where stamps were asked for.
@@ -81,7 +81,9 @@ pub(super) fn frames(event: &Event, view: &RawValue, stamps: Option<&LogId>) -> 
 pub(super) fn known(event: &Event) -> bool {
     let messages = event.source == "messages" && event.name == "created";
     let swarms = event.source == "swarms" && event.name == "agent_status";
-    messages || swarms || event.source == "tasks" || event.source == signals::SOURCE
+    let moved = || event.topic(MOVED).is_some() || event.name == "removed";
+    let tasks = event.source == "tasks" && moved();
+    messages || swarms || tasks || event.source == signals::SOURCE
 }
 
 fn words<'a>(event: &'a Event, view: &'a RawValue) -> Vec<Word<'a>> {

@@ -103,7 +103,8 @@ impl Viewer {
 
     async fn subscribe_events(&self, data: &Value) -> Answered {
         let filters = match data.get("filters") {
-            None | Some(Value::Null) => json!({}),
+            None | Some(Value::Null) if data.is_object() || data.is_null() => json!({}),
+            None => data.clone(),
             Some(filters) => filters.clone(),
         };
         let names = ["level", "category", "event_type"];

@@ -29,6 +29,7 @@ use crate::{
     core::{
         Record,
         call::{Call, Method},
+        clock::Timestamp,
         feed::Feed,
         stamp::Since,
         turn::Turn,
@@ -43,6 +44,8 @@ struct Viewer {
     /// What calls come through.
     provider: &'static str,
     swarm: String,
+    /// When the swarm was made: what was told before is of another that had its name.
+    born: Timestamp,
     /// Held while something is subscribed to: the story does not go on meanwhile.
     subscriptions: Arc<Mutex<Subscriptions>>,
     places: Places,
@@ -59,19 +62,22 @@ pub(super) async fn watch(
     (swarm, from): (&str, &Value),
 ) -> Result<Watched> {
     let from = since(from)?;
-    let viewer = Arc::new(Viewer {
+    let mut viewer = Viewer {
         app: Arc::clone(app),
         visitor: visitor.clone(),
         provider,
         swarm: swarm.to_owned(),
+        born: app.store.clock().now(),
         subscriptions: Arc::default(),
         places: Places::default(),
-    });
+    };
     let story = app.store.story().clone();
     let log = from.as_ref().map(|_| story.log.id());
     let feed = Feed::open(story, from.as_ref().unwrap_or(&Since::Now), provider).await?;
     // Behind the story's beginning: that it goes is told.
     viewer.status().await?;
+    viewer.born = viewer.born().await?;
+    let viewer = Arc::new(viewer);
     Ok(Watched {
         joined: json!({"swarm": swarm}),
         story: Telling::new(Arc::clone(&viewer), feed, log)
@@ -90,6 +96,21 @@ pub(super) fn why(error: &Error) -> &str {
 }
 
 impl Viewer {
+    /// Looks whether the viewer may still be told of the swarm.
+    ///
+    /// # Errors
+    /// `NotFound` if not.
+    async fn look(&self) -> Result<()> {
+        self.born().await.map(drop)
+    }
+
+    async fn born(&self) -> Result<Timestamp> {
+        let missing = || Error::not_found("There are no swarms");
+        let swarms = self.app.services.swarms.as_ref().ok_or_else(missing)?;
+        let by = self.visitor.identity(&self.app);
+        swarms.born(&self.swarm, &by, &self.app.store).await
+    }
+
     /// The swarm's status.
     async fn status(&self) -> Result<Value> {
         let call = |call: Call| Call {

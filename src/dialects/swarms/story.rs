@@ -17,6 +17,7 @@ use crate::{
         access::AccessChange,
         event::Event,
         feed::{Feed, Item},
+        identity::Role,
         stamp::LogId,
     },
     error::Result,
@@ -103,20 +104,27 @@ impl Telling {
     /// `NotFound` if not.
     async fn hear(&mut self, event: &Event) -> Result<()> {
         let viewer = Arc::clone(&self.viewer);
+        let identity = viewer.visitor.identity(&viewer.app);
         let is_of_swarms = event.source == SOURCE || event.source == LOGS;
         if !is_of_swarms || event.topic("swarm") != Some(&viewer.swarm) {
             if event.access.iter().any(takes_away) {
-                viewer.status().await?;
+                viewer.look().await?;
+                if identity.role() < Some(Role::Member) {
+                    viewer.places.close();
+                }
             }
             return Ok(());
         }
+        if event.at < viewer.born {
+            // Of another that had the name, and was purged.
+            return Ok(());
+        }
         let access = viewer.app.store.story().hub.access();
-        let identity = viewer.visitor.identity(&viewer.app);
         let Some(data) = event.view(&identity, access) else {
-            return viewer.status().await.map(drop);
+            return viewer.look().await;
         };
         if event.source == SOURCE && event.name == PURGED {
-            return viewer.status().await.map(drop);
+            return viewer.look().await;
         }
         let told = |name, data: Arc<RawValue>| {
             let data = match &self.log {

@@ -17,6 +17,9 @@ use crate::{
 /// Subscriptions of a viewer, of each kind.
 const MOST: usize = 100;
 
+/// Entries that were told in answers and are remembered until the story comes to them.
+const TOLD: usize = 1_000;
+
 /// Entries in a subscription's answer.
 const RECENT: u64 = 50;
 
@@ -161,14 +164,20 @@ impl Kind {
     /// Adds what comes after a place in the log, but for what was told already.
     pub(super) fn add(&mut self, filter: Filter, after: Seq, told: &[Value]) {
         let ids = told.iter().filter_map(|entry| entry["id"].as_str());
-        let told = ids.map(str::to_owned).collect();
+        let told: Vec<_> = ids.map(str::to_owned).collect();
         match self.0.iter_mut().find(|known| known.filter == filter) {
-            // What comes between the two is still told.
-            Some(known) => known.told = told,
+            // What comes between the two is still told, and what either told is not.
+            Some(known) => {
+                if known.told.len() > TOLD {
+                    // The story has long passed them.
+                    known.told.clear();
+                }
+                known.told.extend::<Vec<_>>(told);
+            }
             None => self.0.push(Subscription {
                 filter,
                 after,
-                told,
+                told: told.into_iter().collect(),
             }),
         }
     }

@@ -10,7 +10,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::reading::Reading;
+use self::reading::{NOT_OFFERED, Reading};
 use super::{
     locating::{Format, Step, line_of, parse},
     routing::{Edge, Topology},
@@ -141,7 +141,7 @@ impl Problem {
 }
 
 /// The error that tells all that is wrong: `data` is `{reason: ":invalid_config", errors: [{line, field,
-/// message}]}`.
+/// message}]}`; the reason is `:not_offered` where something is asked for that Genswarms has, and Roost has not.
 pub(super) fn refuse(problems: &[Problem]) -> Error {
     let sentences: Vec<_> = problems.iter().map(Problem::sentence).collect();
     let errors: Value = problems
@@ -151,8 +151,12 @@ pub(super) fn refuse(problems: &[Problem]) -> Error {
             json!({"line": problem.line, "field": field, "message": problem.message})
         })
         .collect();
-    Error::bad_request(sentences.join("; "))
-        .with_data(json!({"reason": ":invalid_config", "errors": errors}))
+    let is_missing = |problem: &Problem| problem.message.contains(NOT_OFFERED);
+    let reason = match problems.iter().any(is_missing) {
+        true => ":not_offered",
+        false => ":invalid_config",
+    };
+    Error::bad_request(sentences.join("; ")).with_data(json!({"reason": reason, "errors": errors}))
 }
 
 impl Definition {

@@ -7,8 +7,9 @@
 //! Every dialect calls these; `:name` is a swarm's, `:agent` an agent's. Errors carry `data.reason`:
 //! `:not_found`, `:already_running`, `:already_exists`, `:agent_stopped`, `:agent_error`, `:inbox_full`,
 //! `:not_running`, `:not_paused`, `:target_not_found`, `:too_many_agents`, `:too_many_edges`, `:too_large`
-//! (413: a text of more than 1 MiB, or more than fits together), `:not_external`, `:invalid_config` (with
-//! `data.errors`: `[{line, field, message}]`); their code and text say the rest.
+//! (413: a text of more than 1 MiB, or more than fits together), `:not_external`, `:not_offered` (objects and
+//! containers) and `:invalid_config` (both with `data.errors`: `[{line, field, message}]`); their code and text
+//! say the rest.
 //!
 //! | path | method | answer |
 //! |---|---|---|
@@ -98,9 +99,12 @@ pub use self::{
     routes::register,
     telling::{LOGS, PURGED, SOURCE},
 };
-use super::{records::Records, streams::Streams};
+use super::{records::Records, streams::Streams, values::text};
 use crate::{
-    core::identity::{Identity, Role},
+    core::{
+        clock::Timestamp,
+        identity::{Identity, Role},
+    },
     error::{Error, Result},
     runner::command::Settings as Local,
     store::Store,
@@ -162,6 +166,16 @@ impl Swarms {
             locks: Mutex::default(),
             counts: Mutex::default(),
         })
+    }
+
+    /// When a swarm was made, for who sees it.
+    ///
+    /// # Errors
+    /// `NotFound`, or if the database fails.
+    pub async fn born(&self, name: &str, by: &Identity, store: &Store) -> Result<Timestamp> {
+        let swarm = rows::seen(&mut store.reader(), name, by).await?;
+        let made = text(&swarm.0, "created_at").and_then(Timestamp::parse);
+        made.ok_or_else(|| Error::general("It is not known when the swarm was made"))
     }
 
     /// Takes the place of an external agent; who held it before has lost it. It may be taken while the swarm

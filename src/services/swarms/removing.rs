@@ -52,11 +52,15 @@ impl Swarms {
             let name = swarm.name();
             let lock = self.lock(name);
             let _held = lock.lock().await;
-            let Some(swarm) = rows::swarm(&mut steering.store.reader(), name).await? else {
+            // It may be gone by now, or another's.
+            let seen = rows::seen(&mut steering.store.reader(), name, &steering.by).await;
+            let Some(swarm) = there(seen)? else {
                 continue;
             };
             if all {
-                self.stop_held(name, &steering).await?;
+                if there(self.stop_held(name, &steering).await)?.is_none() {
+                    continue;
+                }
             } else if swarm.is_up() || swarm.status() == "stopping" {
                 continue;
             }

@@ -188,6 +188,12 @@ pub(super) async fn members(db: &mut dyn Reader, swarm: &str) -> Result<Vec<Memb
     Ok(rows.into_iter().map(Member).collect())
 }
 
+/// How many agents a swarm has.
+pub(super) async fn count(db: &mut dyn Reader, swarm: &str) -> Result<u64> {
+    let own = Expr::col(swarm_agents::Column::Swarm).eq(swarm);
+    AGENTS.count(db, Condition::all().add(own)).await
+}
+
 /// A swarm's agent.
 pub(super) async fn member(db: &mut dyn Reader, swarm: &str, name: &str) -> Result<Option<Member>> {
     use swarm_agents::Column::{Name, Swarm};

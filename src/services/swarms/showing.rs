@@ -20,7 +20,7 @@ use crate::{
 impl Swarms {
     /// `{name, status, started_at, agent_count, object_count, agents, objects, board_id}`.
     pub(super) async fn summary(&self, swarm: &Swarm, db: &mut dyn Reader) -> Result<Value> {
-        let count = rows::members(db, swarm.name()).await?.len();
+        let count = rows::count(db, swarm.name()).await?;
         Ok(json!({
             "name": swarm.name(),
             "status": swarm.status(),

@@ -231,11 +231,16 @@ impl Shift {
         let after = match self.end(item.clone(), outcome).await {
             Err(error) if error.kind() != Kind::Unavailable => {
                 let why = format!("its output could not be stored: {}", error.message());
-                self.end(item, Outcome::Failed(why)).await
+                let after = self.end(item, Outcome::Failed(why)).await?;
+                self.backend.stored(Err(error));
+                after
             }
-            ended => ended,
-        }?;
-        self.backend.stored();
+            ended => {
+                let after = ended?;
+                self.backend.stored(Ok(()));
+                after
+            }
+        };
         self.swarms.wake(&self.swarm, &after.wake);
         Ok(after.next)
     }

@@ -25,8 +25,7 @@ pub(super) async fn read(Path((name, agent)): OfAgent, asked: Asked) -> Outcome 
 pub(super) async fn add(Path(name): Path<String>, asked: Asked) -> Outcome {
     let path = ["swarms", &name, "agents"];
     let added = asked.create(&path, asked.data.clone()).await;
-    let agents = json!({"agents": [asked.data.clone()]});
-    created(added.map_err(|error| missing::or_not_offered(&agents, error))?)
+    created(added.map_err(missing::or_not_offered)?)
 }
 
 pub(super) async fn remove(Path((name, agent)): OfAgent, asked: Asked) -> Outcome {

@@ -12,7 +12,7 @@ use super::{
     dashboard::unseen,
 };
 use crate::{
-    core::stamp::Seq,
+    core::{clock::Timestamp, stamp::Seq},
     error::{Error, Kind, Result},
     services::swarms::LOGS,
 };
@@ -23,6 +23,7 @@ const MOST: u64 = 1_000;
 
 pub(super) async fn read(Path(name): Path<String>, asked: Asked) -> Outcome {
     asked.one(&["swarms"], &name).await.map_err(unseen)?;
+    let born = born(&name, &asked).await.map_err(unseen)?;
     let since = Seq(i64::try_from(number(&asked, "since", 0)?).unwrap_or(i64::MAX));
     let limit = number(&asked, "limit", USUAL)?.min(MOST);
     // Before it is looked: what comes meanwhile is told now or the next time.
@@ -40,11 +41,25 @@ pub(super) async fn read(Path(name): Path<String>, asked: Asked) -> Outcome {
     } else {
         last
     };
+    // Not what was told of another that had the name, and was purged.
+    let is_own = |event: &Value| {
+        let at = event["timestamp"].as_str().and_then(Timestamp::parse);
+        at.is_none_or(|at| at >= born)
+    };
     let events: Vec<_> = told
         .into_iter()
         .map(|mut event| event["data"].take())
+        .filter(is_own)
         .collect();
     ok(json!({"events": events, "seq": seq.0, "source": "feed"}))
+}
+
+/// When the swarm was made.
+async fn born(name: &str, asked: &Asked) -> Result<Timestamp> {
+    let missing = || Error::not_found("There are no swarms");
+    let swarms = asked.app.services.swarms.as_ref().ok_or_else(missing)?;
+    let by = asked.caller.identity.clone();
+    swarms.born(name, &by, &asked.app.store).await
 }
 
 /// A swarm's events after a place in the log.

@@ -8,7 +8,7 @@ use axum::{
     extract::Path,
     routing::{get, patch, post},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Asked, Outcome,
@@ -25,19 +25,6 @@ const SNAPSHOT: &str =
     "Snapshots are not offered: they are Elixir; GET the swarm and its topology instead";
 const OVERLAY: &str = "Changes at runtime are part of the swarm and cannot be cleared; stop it and \
                        create it anew from its definition";
-
-/// Genswarms' backends that run agents in containers or on other machines.
-const CONTAINERS: [&str; 9] = [
-    "docker",
-    "podman",
-    "apple_container",
-    "bwrap",
-    "ssh",
-    "kubernetes",
-    "container",
-    "sandbox",
-    "szc",
-];
 
 /// What is there, and empty or refused.
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -97,27 +84,10 @@ pub(super) async fn route() -> Failure {
 }
 
 /// An error in a definition; 501, if the definition asks for what is not offered.
-pub(super) fn or_not_offered(config: &Value, error: Error) -> Failure {
-    if error.kind() != Kind::BadRequest {
-        return error.into();
-    }
-    if config["objects"]
-        .as_array()
-        .is_some_and(|objects| !objects.is_empty())
-    {
-        return Error::new(Kind::NotImplemented, OBJECTS).into();
-    }
-    let agents = config["agents"].as_array().into_iter().flatten();
-    let backend = |agent: &Value| {
-        let backend = &agent["backend"];
-        let word = backend.as_str().or_else(|| backend[0].as_str())?;
-        CONTAINERS.contains(&word).then(|| word.to_owned())
-    };
-    match agents.filter_map(backend).next() {
-        Some(word) => {
-            let text = format!("The backend {word} is not offered; use local, echo or external");
-            Error::new(Kind::NotImplemented, text).into()
-        }
-        None => error.into(),
+pub(super) fn or_not_offered(error: Error) -> Failure {
+    let reason = error.data().and_then(|data| data["reason"].as_str());
+    match reason {
+        Some(":not_offered") => Error::new(Kind::NotImplemented, error.message().to_owned()).into(),
+        _ => error.into(),
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn make(asked: Asked) -> Outcome {
             let told = json!({"error": "Invalid config_path", "message": error.message()});
             Failure::saying(error, StatusCode::BAD_REQUEST, told)
         }
-        _ => missing::or_not_offered(&asked.data["config"], error),
+        _ => missing::or_not_offered(error),
     });
     created(made?)
 }

@@ -32,8 +32,8 @@ struct State {
     given: Option<(String, oneshot::Sender<Answered>)>,
 }
 
-/// What was answered, and who is told that it is stored.
-type Answered = (Outcome, oneshot::Sender<()>);
+/// What was answered, and who is told that it is stored, or why not.
+type Answered = (Outcome, oneshot::Sender<Result<()>>);
 
 /// An agent's place, held. Dropped, it is free again; whoever takes it next is given the turn that is open.
 pub struct Attachment {
@@ -116,7 +116,7 @@ impl External {
         let (stored, known) = oneshot::channel();
         answer.send((outcome, stored)).map_err(|_| missing())?;
         let unknown = |_| Error::unavailable("The answer may have been stored");
-        known.await.map_err(unknown)
+        known.await.map_err(unknown)?
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -129,7 +129,7 @@ pub(super) struct Seat {
     external: Arc<External>,
     holder: watch::Receiver<u64>,
     /// Who is to be told that the turn's end is stored.
-    stored: Option<oneshot::Sender<()>>,
+    stored: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl Seat {
@@ -198,10 +198,10 @@ impl Backend for Seat {
         })
     }
 
-    fn stored(&mut self) {
+    fn stored(&mut self, outcome: Result<()>) {
         if let Some(stored) = self.stored.take() {
             // Who answered may be gone.
-            let _ = stored.send(());
+            drop(stored.send(outcome));
         }
     }
 

@@ -39,8 +39,8 @@ pub(super) trait Backend: Send + Sync {
     /// speak of did.
     fn idle(&mut self) -> BoxFuture<'_, Option<Value>>;
 
-    /// The end of its turn is stored.
-    fn stored(&mut self) {}
+    /// The end of its turn is stored, or why what it said is not.
+    fn stored(&mut self, _stored: crate::error::Result<()>) {}
 
     /// Ends it.
     fn end(self: Box<Self>) -> BoxFuture<'static, ()>;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::{
@@ -20,6 +20,22 @@ const FIELDS: [&str; 5] = ["name", "description", "board_id", "agents", "topolog
 const AGENT_FIELDS: [&str; 9] = [
     "name", "backend", "command", "skills", "model", "endpoint", "presets", "config", "count",
 ];
+
+/// Genswarms' backends that run agents in containers or on other machines.
+const CONTAINERS: [&str; 9] = [
+    "docker",
+    "podman",
+    "apple_container",
+    "bwrap",
+    "ssh",
+    "kubernetes",
+    "container",
+    "sandbox",
+    "szc",
+];
+
+/// What is said of what Genswarms has, and Roost has not.
+pub(super) const NOT_OFFERED: &str = "is not offered";
 
 /// What was wrong so far, and where the reading is.
 #[derive(Default)]
@@ -60,8 +76,12 @@ impl Reading {
             .filter(|field| !known.contains(&field.as_str()))
         {
             let known = known.join(", ");
-            self.inside(Step::key(field), |this| {
-                this.wrong(format!("is not known; known are {known}"));
+            self.inside(Step::key(field), |this| match field.as_str() {
+                "objects" if object[field] == json!([]) => {}
+                "objects" => this.wrong(format!(
+                    "{NOT_OFFERED}: their handlers are Elixir modules; make an agent instead"
+                )),
+                _ => this.wrong(format!("is not known; known are {known}")),
             });
         }
         Some(object)
@@ -154,7 +174,13 @@ impl Reading {
                 .into_iter()
                 .find(|known| given == Some(known.as_str()));
             if backend.is_none() {
-                this.wrong("must be one of echo, local, external");
+                let given = given.or_else(|| object.get("backend")?.get(0)?.as_str());
+                match given.filter(|given| CONTAINERS.contains(given)) {
+                    Some(given) => this.wrong(format!(
+                        "{given} {NOT_OFFERED}; use echo, local or external"
+                    )),
+                    None => this.wrong("must be one of echo, local, external"),
+                }
             }
             backend
         });
