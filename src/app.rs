@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::{secret, signatures::Signer, tokens::Tokens},
+    auth::{secret, signatures::Signer, stream_tokens::StreamTokens, tokens::Tokens},
     config::{
         self, Auth, Config,
         agent::{Agent, AgentInput},
@@ -140,6 +140,9 @@ fn local(config: &Config) -> AgentSettings {
 /// If the data folder cannot be used, or the secret could be guessed.
 pub fn door(config: &Config) -> Result<Arc<Door>, String> {
     let secret = secret(config)?;
+    let of_streams = config.hive.hive_secret.as_ref();
+    let of_streams = of_streams.map_or(secret.as_str(), ExposeSecret::expose_secret);
+    secret::check(of_streams, "HIVE_SECRET")?;
     let lifetime = i64::try_from(config.token_secs.as_secs()).unwrap_or(i64::MAX);
     Ok(Door::new(Settings {
         stranger: match config.auth {
@@ -148,6 +151,7 @@ pub fn door(config: &Config) -> Result<Arc<Door>, String> {
         },
         anonymous: config.allow_anonymous,
         tokens: Tokens::new(&secret, ISSUER, ISSUER, lifetime),
+        stream_tokens: StreamTokens::new(of_streams),
     }))
 }
 

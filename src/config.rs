@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod commands;
+pub mod hive;
 pub mod streams;
 pub mod swarms;
 mod values;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 use self::{
     agent::AgentConfig,
     commands::{Backup, Health, KeyCommand, Restore, UserCommand},
+    hive::{HiveConfig, MakeToken, Stream},
     streams::StreamsConfig,
     swarms::SwarmCommand,
     values::{days, events, origin, seconds, whole_seconds},
@@ -39,6 +41,10 @@ pub struct Cli {
 pub enum Command {
     /// Run the daemon (the default)
     Serve,
+    /// Run the daemon with a listener for Hive: --host and --port are its, at first localhost and 8765
+    Stream(Stream),
+    /// Make a token for watching streams with Hive, and print it
+    Token(MakeToken),
     /// Look after users
     #[command(subcommand)]
     User(UserCommand),
@@ -159,6 +165,10 @@ pub struct Config {
     #[arg(long, env = "CALLS_PER_SEC", global = true)]
     pub calls_per_sec: Option<u32>,
 
+    /// How Hive is served.
+    #[command(flatten)]
+    pub hive: HiveConfig,
+
     /// What tasks may stream.
     #[command(flatten)]
     pub streams_of_tasks: StreamsConfig,
@@ -175,7 +185,7 @@ pub struct Config {
     #[arg(long, env = "STALL_SECS", default_value = "20", value_parser = seconds, global = true)]
     pub stall_secs: Duration,
 
-    /// Seconds between heartbeats on an idle MGX stream, and on an event stream if fewer than 15
+    /// Seconds between heartbeats on an idle MGX stream; on Hive if fewer than 20, on an event stream if fewer than 15
     #[arg(long, env = "HEARTBEAT_SECS", default_value = "30", value_parser = seconds, global = true)]
     pub heartbeat_secs: Duration,
 
@@ -266,16 +276,26 @@ impl Config {
     /// # Errors
     /// A sentence that says which address cannot be read.
     pub fn addresses(&self) -> Result<Vec<(String, u16)>, String> {
-        let pair = |address: &String| {
-            let (host, port) = address
-                .rsplit_once(':')
-                .ok_or_else(|| unreadable(address))?;
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let port = port.parse().map_err(|_| unreadable(address))?;
-            let host = self.host.as_deref().unwrap_or(host);
-            Ok((host.to_owned(), self.port.unwrap_or(port)))
-        };
-        self.listen.iter().map(pair).collect()
+        let mut pairs: Vec<_> = self
+            .listen
+            .iter()
+            .map(|it| pair(it))
+            .collect::<Result<_, _>>()?;
+        for (host, port) in &mut pairs {
+            if let Some(given) = &self.host {
+                host.clone_from(given);
+            }
+            *port = self.port.unwrap_or(*port);
+        }
+        Ok(pairs)
+    }
+
+    /// Pairs of host and port where Hive alone listens.
+    ///
+    /// # Errors
+    /// As [`addresses`](Self::addresses).
+    pub fn hive_addresses(&self) -> Result<Vec<(String, u16)>, String> {
+        self.hive.hive_listen.iter().map(|it| pair(it)).collect()
     }
 
     /// Calls that a connection may make in a second; 0 for any number.
@@ -315,6 +335,15 @@ impl Config {
              everything. Say --auth required, or --allow-open (ALLOW_OPEN=true) if that is meant, or listen on localhost."
         ))
     }
+}
+
+fn pair(address: &str) -> Result<(String, u16), String> {
+    let (host, port) = address
+        .rsplit_once(':')
+        .ok_or_else(|| unreadable(address))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = port.parse().map_err(|_| unreadable(address))?;
+    Ok((host.to_owned(), port))
 }
 
 fn unreadable(address: &str) -> String {

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match cli.command.unwrap_or(Command::Serve) {
                     Command::Serve => run(cli.config).await,
+                    Command::Stream(stream) => run(cli.config.streaming(stream)).await,
+                    Command::Token(command) => command_line::token(command, cli.config).await,
                     Command::User(command) => command_line::user(command, cli.config).await,
                     Command::Key(command) => command_line::key(command, cli.config).await,
                     Command::Swarm(command) => command_line::swarm(command, cli.config).await,

@@ -26,13 +26,40 @@ use crate::{
 /// Time a client has to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where the daemon listens.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For everything.
+    pub all: Vec<TcpListener>,
+    /// For Hive alone.
+    pub hive: Vec<TcpListener>,
+}
+
+impl From<Vec<TcpListener>> for Listeners {
+    fn from(all: Vec<TcpListener>) -> Self {
+        let hive = Vec::new();
+        Self { all, hive }
+    }
+}
+
 /// Binds what the configuration names.
 ///
 /// # Errors
 /// A sentence that says which address cannot be had and what to do about it.
-pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
+pub async fn bind(config: &Config) -> Result<Listeners, String> {
+    Ok(Listeners {
+        all: bind_all(config.addresses()?, "--port or --listen", config).await?,
+        hive: bind_all(config.hive_addresses()?, "--hive-listen", config).await?,
+    })
+}
+
+async fn bind_all(
+    addresses: Vec<(String, u16)>,
+    flag: &str,
+    config: &Config,
+) -> Result<Vec<TcpListener>, String> {
     let mut listeners = Vec::new();
-    for (host, port) in config.addresses()? {
+    for (host, port) in addresses {
         let unresolved = |error| format!("{host}:{port} cannot be listened on: {error}");
         let addresses = if host == "localhost" {
             loopback(port)
@@ -56,7 +83,7 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
                 Err(error) if index > 0 && error.kind() != ErrorKind::AddrInUse => {}
                 Err(error) => {
                     return Err(format!(
-                        "{address} cannot be listened on: {error}. Choose another with --port or --listen."
+                        "{address} cannot be listened on: {error}. Choose another with {flag}."
                     ));
                 }
             }
@@ -65,13 +92,13 @@ pub async fn bind(config: &Config) -> Result<Vec<TcpListener>, String> {
     Ok(listeners)
 }
 
-/// Logs where the daemon listens: a line `listening on http://ADDRESS` each.
-pub fn announce(listeners: &[TcpListener]) {
-    for address in listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-    {
-        tracing::info!("listening on http://{address}");
+/// Logs where the daemon listens: a line `listening on http://ADDRESS` each, or `ws://` for Hive alone.
+pub fn announce(listeners: &Listeners) {
+    let schemes = [("ws", &listeners.hive), ("http", &listeners.all)];
+    for (scheme, listeners) in schemes {
+        for address in listeners.iter().filter_map(|it| it.local_addr().ok()) {
+            tracing::info!("listening on {scheme}://{address}");
+        }
     }
 }
 
@@ -88,7 +115,7 @@ fn loopback(port: u16) -> Vec<SocketAddr> {
 /// # Errors
 /// If the daemon stopped because of a failure, or the database was not closed in good order.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: impl Into<Listeners>,
     app: Arc<App>,
     closing: Closing,
     shutdown: impl Future<Output = ()>,
@@ -102,7 +129,7 @@ pub async fn serve(
 /// # Errors
 /// As [`serve`].
 pub async fn serve_with(
-    listeners: Vec<TcpListener>,
+    listeners: impl Into<Listeners>,
     app: Arc<App>,
     closing: Closing,
     more: Router,
@@ -123,14 +150,13 @@ pub async fn serve_with(
     }
     let connections = Connections::default();
     let dialects = dialects::build(&app, more);
-    for listener in listeners {
-        let accepting = accept(
-            listener,
-            Arc::clone(&app),
-            connections.clone(),
-            dialects.router.clone(),
-        );
-        app.tasks.spawn(accepting);
+    let Listeners { all, hive } = listeners.into();
+    for (listeners, router) in [(all, &dialects.router), (hive, &dialects.hive)] {
+        for listener in listeners {
+            let (app, router) = (Arc::clone(&app), router.clone());
+            let tasks = app.tasks.clone();
+            tasks.spawn(accept(listener, app, connections.clone(), router));
+        }
     }
     app.tasks
         .spawn(cut_off_stalled(Arc::clone(&app), connections.clone()));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use roost::{
-    auth::tokens::Tokens,
+    auth::{stream_tokens::StreamTokens, tokens::Tokens},
     core::{
         BoxFuture, Record,
         call::{Answer, Call, Method},
@@ -39,6 +39,7 @@ pub fn door() -> Arc<Door> {
         stranger: Identity::Anonymous,
         anonymous: false,
         tokens: Tokens::new(SECRET, AUDIENCE, "roost", DAY_SECS),
+        stream_tokens: StreamTokens::new(SECRET),
     })
 }
 

@@ -4,4 +4,5 @@ pub mod keys;
 pub mod passwords;
 pub mod secret;
 pub mod signatures;
+pub mod stream_tokens;
 pub mod tokens;

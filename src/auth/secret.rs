@@ -23,13 +23,22 @@ pub fn load(given: Option<&str>, folder: &Path) -> Result<String, String> {
         Some(given) => (given.to_owned(), "JWT_SECRET".to_owned()),
         None => stored(folder)?,
     };
+    check(&secret, &name)?;
+    Ok(secret)
+}
+
+/// Refuses a secret that could be guessed.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn check(secret: &str, name: &str) -> Result<(), String> {
     if secret.len() < SHORTEST {
         return Err(format!(
             "{name} must have at least {SHORTEST} characters, and has {}",
             secret.len()
         ));
     }
-    Ok(secret)
+    Ok(())
 }
 
 /// The folder's secret, and its file's name.

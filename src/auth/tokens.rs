@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The kind that access tokens name in their header, so that no other token passes for one.
-const TYPE: &str = "access";
+pub(super) const TYPE: &str = "access";
 
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The commands beside `serve`. Those for users and keys call services: the running daemon's, or, if
-//! nobody uses the database, their own over it. Those for swarms, and `health`, call the running daemon. The others copy
-//! the database itself.
+//! nobody uses the database, their own over it; so does the one that makes tokens. Those for swarms, and `health`, call
+//! the running daemon. The others copy the database itself.
 
 mod copies;
 mod daemon;
@@ -25,6 +25,7 @@ use crate::{
     config::{
         Config,
         commands::{CreateKey, CreateUser, KeyCommand, ListKeys, RevokeKeys, UserCommand},
+        hive::MakeToken,
     },
     core::call::Method,
 };
@@ -72,6 +73,31 @@ pub async fn key(command: KeyCommand, config: Config) -> Outcome {
         KeyCommand::Revoke(keys) => revoke_keys(keys, &way).await,
     };
     way.leave(outcome).await
+}
+
+/// Runs `roost token`.
+///
+/// # Errors
+/// A sentence for who called.
+pub async fn token(command: MakeToken, config: Config) -> Outcome {
+    let way = Way::find(config, &command.reach, false).await?;
+    let outcome = make_token(&command, &way).await;
+    way.leave(outcome).await
+}
+
+async fn make_token(token: &MakeToken, way: &Way) -> Outcome {
+    let user = user_id(&token.user, way).await?;
+    let data = json!({"user_id": user, "streams": token.streams, "hours": token.hours});
+    let made = way.call(Method::Create, "hive/tokens", None, data).await?;
+    if token.reach.json {
+        return say(&made);
+    }
+    // So that a script gets the token alone.
+    output::note(format_args!(
+        "The token; it is good until {}",
+        output::text(&made, "expires_at")
+    ));
+    say(output::text(&made, "token"))
 }
 
 async fn create_user(user: &CreateUser, password: &password::Password, way: &Way) -> Outcome {

@@ -98,7 +98,7 @@ impl Way {
                     Method::Remove => Verb::DELETE,
                     _ => Verb::GET,
                 };
-                let segments = [path].into_iter().chain(id);
+                let segments = path.split('/').chain(id);
                 Ok(daemon.send(verb, segments, &[], &data).await?)
             }
             Self::Direct(app, _) => {

@@ -193,9 +193,10 @@ impl Feed {
         protocol: &'static str,
         wanted: impl Fn(&Arc<Event>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let live = story.hub.subscribe_to(capacity, protocol, wanted);
+        let overflow = Overflow::DropOldest;
+        let (cursor, live) = story.hub.subscribe_to(capacity, overflow, protocol, wanted);
         Self {
-            cursor: story.hub.head(),
+            cursor,
             story,
             protocol,
             start: None,

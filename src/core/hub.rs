@@ -157,17 +157,19 @@ impl Hub {
         Some(state.add(queue))
     }
 
-    /// Subscribes to those of the events from now on that a listener wants; the oldest give way if it does
-    /// not keep up.
+    /// Subscribes to those of the events from now on that a listener wants, and says after which place that
+    /// is. `wanted` must not call the hub.
     pub fn subscribe_to(
         &self,
         capacity: usize,
+        overflow: Overflow,
         protocol: &'static str,
         wanted: impl Fn(&Arc<Event>) -> bool + Send + Sync + 'static,
-    ) -> Subscription {
+    ) -> (Seq, Subscription) {
         let none = std::iter::empty();
-        let queue = Events::new(capacity, Overflow::DropOldest, protocol, none);
-        self.lock().add(Arc::new(queue.of(Box::new(wanted))))
+        let queue = Events::new(capacity, overflow, protocol, none).of(Box::new(wanted));
+        let mut state = self.lock();
+        (state.head, state.add(Arc::new(queue)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,10 +1,9 @@
 //! `GET /`, which says what is here, and `GET /metrics` for Prometheus.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use http::header;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use crate::App;
 
 /// A JSON description of the API.
-pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
+pub(super) fn describe(app: &App) -> Json<Value> {
     Json(json!({
         "name": "roost",
         "version": env!("CARGO_PKG_VERSION"),
@@ -24,6 +23,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>) -> Json<Value> {
             "agrenting": {"rest": "/api/v1", "phoenix": ["/socket/agent", "/socket/hirer"], "socketio": "/task_stream/<task id>"},
             "genswarms": {"rest": "/api"},
             "mgx": "/ws/stream",
+            "hive": {"websocket": ["/", "/stream", "/hive"], "events": "/hive/events"},
             "mcp": {"http": "/mcp", "sse": "/mcp/sse"},
             "sse": "/events",
             "metrics": "/metrics",

@@ -6,6 +6,7 @@ mod body;
 mod feathers;
 mod genswarms;
 mod guard;
+mod hive;
 mod index;
 pub mod mcp;
 mod mgx;
@@ -45,6 +46,8 @@ const SMALL: u64 = 1_024;
 pub struct Dialects {
     /// Answers every request.
     pub router: Router,
+    /// Answers where Hive alone listens.
+    pub hive: Router,
     socket_io: feathers::SocketIo,
 }
 
@@ -61,7 +64,9 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
     let socket_io = feathers::SocketIo::new(app);
     let endpoint = phoenix::Endpoint::new(app);
     let router = Router::new()
-        .route("/", get(index::describe).fallback(feathers::rest))
+        .route("/", get(root).fallback(feathers::rest))
+        .route("/stream", get(hive::stream).fallback(feathers::rest))
+        .route("/hive", get(hive::stream).fallback(feathers::rest))
         .route("/events", any(events))
         .route("/sse", get(sse::of_all).fallback(feathers::rest))
         .route("/sse/{*service}", get(sse::of_one).fallback(feathers::rest))
@@ -90,7 +95,35 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
             Arc::clone(app),
             guard::guard,
         ));
-    Dialects { router, socket_io }
+    let hive = Router::new()
+        .route("/hive/events", any(hive_or_rest))
+        .fallback(hive::stream)
+        .with_state(Arc::clone(app))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            guard::guard,
+        ));
+    Dialects {
+        router,
+        hive,
+        socket_io,
+    }
+}
+
+/// The root: Hive for who asks for a WebSocket, else what is here.
+async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+    match hive::upgrade(&app, request).await {
+        Ok(response) => response,
+        Err(_) => index::describe(&app).into_response(),
+    }
+}
+
+/// Where Hive alone listens: events are taken, too.
+async fn hive_or_rest(State(app): State<Arc<App>>, request: Request) -> Response {
+    match hive::upgrade(&app, request).await {
+        Ok(response) => response,
+        Err(request) => feathers::rest(State(app), request).await,
+    }
 }
 
 /// The log: as a stream for who asks for one, else as a service.

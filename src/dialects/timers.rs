@@ -1,5 +1,5 @@
-//! The two silences of a connection: ours, which a heartbeat ends, and the client's, which ends the
-//! connection.
+//! The two silences of a connection: one after which there is a heartbeat, ours or, where heartbeats ask
+//! whether the client is there, the client's; and the client's, which ends the connection.
 //!
 //! Activity only notes the time. The timer stays where it is and is moved when it rings, so a busy
 //! connection costs the runtime's timer wheel nothing.
@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Which silence has lasted too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ring {
-    /// Ours.
+    /// The one that a heartbeat ends.
     Silence,
     /// The client's.
     Patience,
@@ -20,7 +20,10 @@ pub(super) enum Ring {
 /// One connection's silences.
 pub(super) struct Timers {
     silence: Option<Duration>,
+    /// Whether the silence is the client's.
+    asks: bool,
     patience: Option<Duration>,
+    /// When the silence began.
     sent: Instant,
     heard: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -28,10 +31,11 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Both silences start now.
-    pub(super) fn new(silence: Option<Duration>, patience: Option<Duration>) -> Self {
+    pub(super) fn new(silence: Option<Duration>, asks: bool, patience: Option<Duration>) -> Self {
         let now = Instant::now();
         let mut timers = Self {
             silence,
+            asks,
             patience,
             sent: now,
             heard: now,
@@ -43,15 +47,23 @@ impl Timers {
 
     /// Something was sent.
     pub(super) fn sent(&mut self) {
-        if self.silence.is_some() {
+        if self.silence.is_some() && !self.asks {
             self.sent = Instant::now();
         }
+    }
+
+    /// A heartbeat was sent.
+    pub(super) fn beat(&mut self) {
+        self.sent = Instant::now();
     }
 
     /// Something was heard.
     pub(super) fn heard(&mut self) {
         if self.patience.is_some() {
             self.heard = Instant::now();
+        }
+        if self.asks {
+            self.sent = Instant::now();
         }
     }
 

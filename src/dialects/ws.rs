@@ -55,9 +55,14 @@ pub(super) trait Dialect: Send {
     /// Frames an item; `None` if this connection does not carry it.
     fn frame(&self, item: <Self::Source as Source>::Item) -> Option<Message>;
 
-    /// After which silence of ours an idle connection is sent a heartbeat; `None` for never.
+    /// After which silence a connection is sent a heartbeat; `None` for never.
     fn silence(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether that silence is the client's, and the heartbeat asks whether it is there; else it is ours.
+    fn asks(&self) -> bool {
+        false
     }
 
     /// What it is sent then.
@@ -68,6 +73,11 @@ pub(super) trait Dialect: Send {
     /// After which silence of the client the connection is closed (1002); `None` for never.
     fn patience(&self) -> Option<Duration> {
         None
+    }
+
+    /// What the client is told when the daemon stops.
+    fn goodbye(&self) -> Close {
+        Close(1012, "the daemon stops")
     }
 }
 
@@ -199,7 +209,7 @@ async fn converse<D: Dialect>(
     dialect: &mut D,
     source: &mut D::Source,
 ) -> Ending {
-    let mut timers = Timers::new(dialect.silence(), dialect.patience());
+    let mut timers = Timers::new(dialect.silence(), dialect.asks(), dialect.patience());
     // Made once: a token's waiters share one lock.
     let mut stopping = pin!(app.stopping.cancelled());
     let (mut step, mut wave, mut turn) = (Step::Next, Vec::new(), 0_usize);
@@ -217,7 +227,7 @@ async fn converse<D: Dialect>(
         tokio::select! {
             // What is to be sent goes first: a look at the socket is a system call.
             biased;
-            () = &mut stopping => return Ending::Close(Close(1012, "the daemon stops")),
+            () = &mut stopping => return Ending::Close(dialect.goodbye()),
             () = ready(()), if matches!(step, Step::Close(_)) => {}
             item = source.next() => match item {
                 Ok(item) => wave.extend(dialect.frame(item)),
@@ -234,7 +244,10 @@ async fn converse<D: Dialect>(
                 step = Step::Next;
             }
             ring = timers.ring() => match ring {
-                Ring::Silence => wave.push(dialect.heartbeat()),
+                Ring::Silence => {
+                    wave.push(dialect.heartbeat());
+                    timers.beat();
+                }
                 // Nobody listens to a client whose last frame is being answered.
                 Ring::Patience if matches!(step, Step::Next) => {
                     return Ending::Close(Close(1002, "nothing was heard for too long"));

@@ -307,7 +307,7 @@ pub(super) fn needs_whole_login(by: &Identity) -> Result<()> {
 }
 
 /// Users make their own keys; admins make everybody's but those of people above them.
-async fn may_make_for(user: &Value, work: &mut Work<'_>) -> Result<()> {
+pub(super) async fn may_make_for(user: &Value, work: &mut Work<'_>) -> Result<()> {
     let by = work.by.clone();
     if user.as_str() != by.user_id() && by.role() < Some(Role::Admin) {
         return Err(Error::forbidden(

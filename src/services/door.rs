@@ -13,6 +13,7 @@ use crate::{
     auth::{
         keys,
         passwords::{self, Fit},
+        stream_tokens::{self, StreamTokens},
         tokens::{Claims, Tokens},
     },
     core::{
@@ -53,6 +54,17 @@ pub struct Settings {
     pub anonymous: bool,
     /// What makes and reads tokens.
     pub tokens: Tokens,
+    /// What makes and reads tokens for watching streams.
+    pub stream_tokens: StreamTokens,
+}
+
+/// Somebody who came in with a token for watching streams.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    /// Who.
+    pub login: LoggedIn,
+    /// What the token lets them watch, beside what they may see at all.
+    pub streams: Vec<String>,
 }
 
 /// Lets callers in. Shared by the services that log in and by every dialect.
@@ -110,9 +122,8 @@ impl Door {
     pub async fn by_token(&self, token: &str, store: &Store) -> Result<(Claims, LoggedIn)> {
         let claims = self.settings.tokens.verify(token, store.clock().now())?;
         let record = self.record(&claims.sub, store).await?;
-        // A user that was removed and made again with the same id is another.
-        let made = text(&record, "created_at").and_then(Timestamp::parse);
-        if made.is_some_and(|made| claims.iat < made.seconds()) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds are far from 2^53")]
+        if is_older(claims.iat as f64, &record) {
             return Err(Error::not_authenticated("The token is older than its user"));
         }
         let login = LoggedIn {
@@ -152,6 +163,36 @@ impl Door {
         let ends = Timestamp::from_millis(exp.saturating_mul(1_000));
         login.ends = login.ends.into_iter().chain(ends).min();
         Ok(login)
+    }
+
+    /// Who stands behind a token for watching streams.
+    ///
+    /// # Errors
+    /// `NotAuthenticated` with [`stream_tokens::EXPIRED`] or [`stream_tokens::INVALID`], which is also what it
+    /// is when its user is gone.
+    pub async fn watcher(&self, token: &str, store: &Store) -> Result<Watcher> {
+        let invalid = || Error::not_authenticated(stream_tokens::INVALID);
+        let claims = self
+            .settings
+            .stream_tokens
+            .verify(token, store.clock().now())?;
+        let record = self.record(&claims.user_id, store).await;
+        let record = record.map_err(|error| match error.kind() {
+            Kind::NotFound => invalid(),
+            _ => error,
+        })?;
+        if claims.iat.is_some_and(|iat| is_older(iat, &record)) {
+            return Err(invalid());
+        }
+        let login = LoggedIn {
+            identity: Identity::User(Arc::new(user(&record))),
+            credential: Credential::Token(token.to_owned()),
+            ends: claims.exp.and_then(stream_tokens::moment),
+        };
+        Ok(Watcher {
+            login,
+            streams: claims.streams,
+        })
     }
 
     /// Who stands behind an API key, and its record.
@@ -251,6 +292,14 @@ impl Door {
     }
 }
 
+/// Whether a token, made at a second, is older than its user: one that was removed and made again with the
+/// same id is another.
+fn is_older(iat: f64, user: &Record) -> bool {
+    let made = text(user, "created_at").and_then(Timestamp::parse);
+    #[expect(clippy::cast_precision_loss, reason = "seconds are far from 2^53")]
+    made.is_some_and(|made| iat < made.seconds() as f64)
+}
+
 /// A user's record, as far as calls ask.
 pub fn user(record: &Record) -> User {
     User {
@@ -275,6 +324,7 @@ mod tests {
             stranger: Identity::Nobody,
             anonymous: false,
             tokens,
+            stream_tokens: StreamTokens::new("a secret of thirty-two characters"),
         });
         let address = |last| Some(IpAddr::from([192, 0, 2, last]));
         let most = ATTEMPTS.get();

@@ -3,6 +3,7 @@
 //! A service knows [`Call`](crate::core::call::Call) and events; it knows no frame. Adding one is an
 //! entity, a migration, a file here and a line in [`register`].
 
+pub mod agent_events;
 pub mod agents;
 pub mod api_keys;
 pub mod authentication;
@@ -36,6 +37,7 @@ pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
 pub mod signals;
+pub mod stream_tokens;
 pub mod streams;
 pub mod swarms;
 pub mod tasks;
@@ -51,6 +53,7 @@ pub use registry::{Service, Services};
 use std::sync::Arc;
 
 use self::{
+    agent_events::AgentEvents,
     agents::{Discover, Register},
     api_keys::Issue,
     authentication::Authentication,
@@ -68,6 +71,7 @@ use self::{
     registry::Need,
     runs::{Decide, Prompts, Queue, Runs, Stop},
     session_streams::SessionStreams,
+    stream_tokens::MakeTokens,
     streams::{Chunks, Streams},
     swarms::Swarms,
     tasks::{End, Ending},
@@ -120,6 +124,10 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
     services.add("events", Events);
+    services.add("hive/events", AgentEvents);
+    let door = Arc::clone(&services.door);
+    let tokens = services.add("hive/tokens", MakeTokens(door));
+    tokens.need(Method::Create, Need::Role(Role::Viewer));
 
     services.add("messages/bulk", Bulk(messages));
     for (path, fork) in [("sessions/:id/fork", true), ("sessions/:id/spawn", false)] {

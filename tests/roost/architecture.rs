@@ -75,6 +75,7 @@ fn no_dialect_knows_another_or_the_database() {
         for (other, allowed) in [
             ("feathers", &["feathers::ErrorResponse"][..]),
             ("mgx", &[]),
+            ("hive", &[]),
             ("mcp", &[]),
             ("sse", &["response::sse::"]),
             ("phoenix", &[]),

@@ -17,7 +17,12 @@ use tokio::sync::Notify;
 use super::tools::Asker;
 use crate::{
     App,
-    core::{Record, event::Event, identity::Identity, subscription::Subscription},
+    core::{
+        Record,
+        event::Event,
+        identity::Identity,
+        subscription::{Overflow, Subscription},
+    },
     services::{hirings::forms, values::text},
 };
 
@@ -128,7 +133,7 @@ impl Changes {
         let hub = &app.store.story().hub;
         Self {
             seen,
-            _events: hub.subscribe_to(1, super::PROVIDER, note),
+            _events: hub.subscribe_to(1, Overflow::DropOldest, super::PROVIDER, note).1,
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::{
 use super::super::runs::{Happening, happened};
 use crate::{
     core::{event::Event, stamp::LogId},
-    services::{rules::MOVED, signals},
+    services::{agent_events, rules::MOVED, signals},
 };
 
 /// The wire's event: eleven keys, always all of them; a twelfth where stamps were asked for.
@@ -81,9 +81,26 @@ pub(super) fn frames(event: &Event, view: &RawValue, stamps: Option<&LogId>) -> 
 pub(super) fn known(event: &Event) -> bool {
     let messages = event.source == "messages" && event.name == "created";
     let swarms = event.source == "swarms" && event.name == "agent_status";
+    let agents = event.source == agent_events::SOURCE && of_agent(&event.name).is_some();
     let moved = || event.topic(MOVED).is_some() || event.name == "removed";
     let tasks = event.source == "tasks" && moved();
-    messages || swarms || tasks || event.source == signals::SOURCE
+    messages || swarms || agents || tasks || event.source == signals::SOURCE
+}
+
+/// The type of what an agent elsewhere told of its execution.
+fn of_agent(name: &str) -> Option<&'static str> {
+    let known = match name {
+        "execution_started" => "workflow_started",
+        "execution_completed" => "workflow_completed",
+        "execution_failed" => "workflow_failed",
+        "execution_paused" => "approval_required",
+        "execution_resumed" => "approved",
+        "node_executed" => "step_completed",
+        "goal_progress" => "progress",
+        "state_changed" => "agent_context_updated",
+        _ => return None,
+    };
+    Some(known)
 }
 
 fn words<'a>(event: &'a Event, view: &'a RawValue) -> Vec<Word<'a>> {
@@ -95,6 +112,11 @@ fn words<'a>(event: &'a Event, view: &'a RawValue) -> Vec<Word<'a>> {
                 data: Cow::Owned(data.unwrap_or_default()),
                 message: None,
             }]
+        }
+        (agent_events::SOURCE, name) => {
+            let told: Value = serde_json::from_str(view.get()).unwrap_or_default();
+            let word = |event_type| Word::new(event_type, &told["data"], None);
+            of_agent(name).map(word).into_iter().collect()
         }
         (signals::SOURCE, name) => vec![Word {
             event_type: name,
