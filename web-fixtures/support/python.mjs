@@ -1,4 +1,4 @@
-// A Python with one package, in an environment of its own below target/, made where it is missing.
+// A Python with some packages, in an environment of its own below target/, made where it is missing.
 
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -10,17 +10,18 @@ const run = promisify(execFile);
 /**
  * The interpreter, or why there is none.
  *
- * @param {string} requirement such as `realtime==2.34.1`
+ * @param {...string} requirements such as `realtime==2.34.1`
  * @returns {Promise<{path: string, missing?: undefined} | {missing: string}>}
  */
-export async function python(requirement) {
-  const folder = fileURLToPath(new URL(`../../target/python-${requirement.replace("==", "-")}`, import.meta.url));
+export async function python(...requirements) {
+  const name = requirements.map((requirement) => requirement.replace("==", "-")).join("-");
+  const folder = fileURLToPath(new URL(`../../target/python-${name}`, import.meta.url));
   const path = `${folder}/bin/python`;
   const made = `${folder}/made`;
   if (existsSync(made)) return { path };
   try {
     await run("python3", ["-m", "venv", folder]);
-    await run(path, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement], { timeout: 120_000 });
+    await run(path, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...requirements], { timeout: 120_000 });
     await run(path, ["-c", `open(${JSON.stringify(made)}, "w").close()`]);
     return { path };
   } catch (error) {
