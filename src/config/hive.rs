@@ -37,7 +37,7 @@ pub struct MakeToken {
     pub user: String,
 
     /// The streams that it lets the user watch; `*` for all that the user may see
-    #[arg(long = "stream", required = true, num_args = 1.., value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    #[arg(id = "stream", long = "stream", required = true, num_args = 1.., value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub streams: Vec<String>,
 
     /// Hours that it is good

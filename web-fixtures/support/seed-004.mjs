@@ -1,0 +1,147 @@
+// The calls of Hive's guide, written anew: the same programs in other words, with the names that a test looks for.
+
+const CONNECT = `
+import asyncio
+import json
+
+import websockets
+
+URL = "ws://localhost:8765"
+
+
+async def events(**filters):
+    async with websockets.connect(URL) as socket:
+        await socket.send(json.dumps({"action": "subscribe", **filters}))
+        async for frame in socket:
+            told = json.loads(frame)
+            if told["type"] == "event":
+                yield told["event"]
+
+`;
+
+export const ANEW = {
+  quickStart: `
+const socket = new WebSocket("ws://localhost:8765");
+const subscribe = (filters) => socket.send(JSON.stringify({ action: "subscribe", ...filters }));
+socket.addEventListener("open", () => {
+  subscribe({});
+  subscribe({ stream_id: "webhook", event_types: ["EXECUTION_STARTED", "EXECUTION_COMPLETED", "GOAL_PROGRESS"] });
+});
+socket.addEventListener("message", ({ data }) => {
+  const frame = JSON.parse(data);
+  if (frame.type !== "event") return;
+  console.log(frame.event.type + ":", frame.event.data);
+  updateDashboard(frame.event);
+});
+`,
+  hook: `
+import { useEffect, useState } from "react";
+const STATUS = { execution_started: "running", execution_completed: "completed", execution_failed: "failed" };
+export function useAgentStream(stream_id) {
+  const [seen, setSeen] = useState([]);
+  const [status, setStatus] = useState("idle");
+  const [progress, setProgress] = useState(0);
+  useEffect(() => {
+    const socket = new WebSocket("ws://localhost:8765");
+    socket.onopen = () => socket.send(JSON.stringify({ action: "subscribe", stream_id }));
+    socket.onmessage = ({ data }) => {
+      const { type, event } = JSON.parse(data);
+      if (type !== "event") return;
+      setSeen((before) => [...before, event]);
+      if (event.type in STATUS) setStatus(STATUS[event.type]);
+      if (event.type === "goal_progress") setProgress(event.data.progress * 100);
+    };
+    return () => socket.close();
+  }, [stream_id]);
+  return { seen, status, progress };
+}
+`,
+  bridge: `${CONNECT}
+import httpx
+
+
+async def bridge(webhook, stream):
+    async with httpx.AsyncClient() as client:
+        async for event in events(stream_id=stream):
+            await client.post(webhook, json=event, headers={"X-Stream-ID": stream})
+
+
+asyncio.run(bridge("https://api.example.com/webhooks/agent-events", "production-agent-1"))
+`,
+  monitor: `${CONNECT}
+async def main():
+    async for event in events(event_types=["EXECUTION_STARTED", "EXECUTION_FAILED", "CONSTRAINT_VIOLATION"]):
+        where = f"(exec: {event['execution_id']})"
+        if event["type"] == "execution_failed":
+            print(f"[ERROR] Agent failed: {event['data']['error']} {where}")
+        elif event["type"] == "constraint_violation":
+            print(f"[WARNING] Constraint violated: {event['data']} {where}")
+
+
+asyncio.run(main())
+`,
+  orchestrator: `${CONNECT}
+NEXT = {"data-collector": "data-analyzer", "data-analyzer": "report-generator"}
+
+
+class AgentOrchestrator:
+    async def orchestrate(self):
+        async for event in events():
+            following = NEXT.get(event["stream_id"])
+            if event["type"] == "execution_completed" and following:
+                print(f"Starting {following} with input: {event['data']}")
+`,
+  issuer: `
+import datetime
+
+import jwt
+
+
+class WebSocketAuth:
+    def __init__(self, secret):
+        self.secret = secret
+
+    def generate_token(self, user, streams):
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=24)
+        return jwt.encode({"user_id": user, "streams": streams, "exp": end}, self.secret, algorithm="HS256")
+`,
+};
+
+export const GO = `
+package main
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/gorilla/websocket"
+)
+
+type frame struct {
+	Type  string
+	Event struct {
+		Type     string
+		StreamID string \`json:"stream_id"\`
+		Data     map[string]interface{}
+	}
+}
+
+func main() {
+	socket, _, err := websocket.DefaultDialer.Dial("ws://localhost:8765", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := socket.WriteJSON(map[string]string{"action": "subscribe", "stream_id": "go"}); err != nil {
+		log.Fatal(err)
+	}
+	for {
+		var told frame
+		if err := socket.ReadJSON(&told); err != nil {
+			log.Fatal(err)
+		}
+		if told.Type == "event" {
+			fmt.Println(told.Event.Type, told.Event.StreamID, told.Event.Data)
+		}
+	}
+}
+`;
