@@ -12,7 +12,7 @@ import { sqlite } from "../support/databases.mjs";
 
 const run = promisify(execFile);
 const page = (path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8");
-const PROTOCOLS = ["feathers", "mcp", "agrenting", "genswarms"].map((name) => `docs/protocols/${name}.md`);
+const PROTOCOLS = ["feathers", "mcp", "agrenting", "genswarms", "hive"].map((name) => `docs/protocols/${name}.md`);
 const PAGES = await Promise.all(["README.md", ...PROTOCOLS].map(page));
 
 /** A JavaScript block and the block of text after it. */
@@ -44,7 +44,7 @@ after(async () => {
 });
 
 test("there is a snippet for each JavaScript protocol and client, for prompts, for what people do together, and for the helper", () => {
-  assert.equal(SNIPPETS.length, 13);
+  assert.equal(SNIPPETS.length, 15);
 });
 
 for (const [index, [, title, code, expected]] of SNIPPETS.entries()) {

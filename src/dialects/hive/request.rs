@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::filter::Filter;
-use crate::{core::stamp::Since, services::agent_events::type_of};
+use crate::{core::stamp::Since, dialects::watching::since, services::agent_events::type_of};
 
 /// What a client asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Asked {
         match asked["action"].as_str() {
             Some("auth") => Ok(Self::Auth(asked["token"].clone())),
             Some("subscribe") => {
-                let since = since(&asked["since"])?;
+                let since = since(&asked["since"]).map_err(|error| error.message().to_owned())?;
                 Ok(Self::Subscribe(filter(&asked)?, since))
             }
             Some("unsubscribe") => Ok(Self::Unsubscribe),
@@ -39,16 +39,6 @@ impl Asked {
             Some(action) => Err(format!("Unknown action: {action}")),
             None => Err(format!("Unknown action: {}", python(&asked["action"]))),
         }
-    }
-}
-
-fn since(given: &Value) -> Result<Option<Since>, String> {
-    match given {
-        Value::Null => Ok(None),
-        Value::String(text) => Since::parse(text)
-            .map(Some)
-            .map_err(|error| error.message().to_owned()),
-        _ => Err("`since` must be a string".to_owned()),
     }
 }
 
@@ -159,7 +149,7 @@ mod tests {
             ),
             (
                 r#"{"action":"subscribe","since":7}"#,
-                "`since` must be a string",
+                "`since` is neither \"now\", \"0\" nor a stamp that this daemon gave",
             ),
         ] {
             assert_eq!(error(frame), words);

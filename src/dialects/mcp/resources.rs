@@ -133,7 +133,9 @@ impl Changes {
         let hub = &app.store.story().hub;
         Self {
             seen,
-            _events: hub.subscribe_to(1, Overflow::DropOldest, super::PROVIDER, note).1,
+            _events: hub
+                .subscribe_to(1, Overflow::DropOldest, super::PROVIDER, note)
+                .1,
         }
     }
 
