@@ -86,7 +86,7 @@ fn level(text: &str) -> Result<String, String> {
 mod tests {
     use clap::Parser;
 
-    use crate::config::{Cli, Command};
+    use super::super::{Cli, Command};
 
     fn streaming(arguments: &[&str]) -> (Vec<String>, String, Vec<(String, u16)>) {
         let cli = Cli::parse_from([&["roost", "stream"], arguments].concat());

@@ -1,6 +1,8 @@
 //! `hive/tokens`: tokens with which users watch streams. They are not kept: what ends one is its time, or that
 //! its user goes.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -17,7 +19,6 @@ use crate::{
     services::door::Door,
     store::{Store, lane::Work},
 };
-use std::sync::Arc;
 
 /// Hours that a token is good if nothing is said, and at most.
 const HOURS: u64 = 24;
