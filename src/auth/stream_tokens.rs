@@ -114,8 +114,7 @@ mod tests {
     use serde_json::{Value, json};
     use uuid::Uuid;
 
-    use super::*;
-    use crate::auth::tokens::Tokens;
+    use super::{tokens::Tokens, *};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
