@@ -2,13 +2,10 @@
 // pages are; and the same calls, written anew.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { extname, join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -16,6 +13,7 @@ import { Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
 import { Watcher, hiveUrl, tell } from "../support/hive.mjs";
 import { register } from "../support/people.mjs";
+import { Programs } from "../support/programs.mjs";
 import { python } from "../support/python.mjs";
 import { closeAll, keep, until } from "../support/wait.mjs";
 import { ANEW, GO } from "../support/seed-004.mjs";
@@ -57,48 +55,36 @@ async function verbatim() {
 /** @type {Daemon} */
 let daemon;
 let url;
-let folder;
+/** @type {Programs} */
+let pages;
 const interpreter = await python(...PACKAGES);
 
 before(async () => {
   daemon = await Daemon.start(sqlite, { args: ["stream", "--port", "0"] });
   url = hiveUrl(daemon);
-  folder = await mkdtemp(join(tmpdir(), "roost-seed-"));
-  await mkdir(join(folder, "node_modules", "react"), { recursive: true });
-  const ws = fileURLToPath(new URL("../node_modules/ws", import.meta.url));
-  await symlink(ws, join(folder, "node_modules", "ws"));
-  await writeFile(join(folder, "node_modules", "react", "index.mjs"), REACT);
-  await writeFile(join(folder, "node_modules", "react", "package.json"), '{"exports":"./index.mjs"}');
-  await writeFile(join(folder, "prelude.mjs"), PRELUDE);
+  pages = await Programs.beside(PRELUDE, { ws: "ws" });
+  pages.add("react", REACT);
 });
 after(async () => {
   await closeAll();
   await daemon.stop();
-  await rm(folder, { recursive: true });
+  await pages.remove();
 });
 
 afterEach(closeAll);
 
 /** What runs a program, by its name's end. */
-const RUNNERS = {
-  py: (file) => [interpreter.path, ["-u", file]],
-  mjs: (file) => [process.execPath, ["--import", join(folder, "prelude.mjs"), file]],
+const COMMANDS = {
+  ".py": (file) => [interpreter.path, "-u", file],
   // With the browser's WebSocket.
-  js: (file) => [process.execPath, ["--experimental-websocket", file]],
-  go: (file) => ["go", ["run", file]],
+  ".js": (file) => [process.execPath, "--experimental-websocket", file],
+  ".go": (file) => ["go", "run", file],
 };
 
 /** Runs a program; what it has printed. @param {string} name @param {string} program */
-async function run(name, program) {
-  const file = join(folder, name);
-  await writeFile(file, program.replaceAll("ws://localhost:8765", url.replace("http", "ws")));
-  const [command, args] = RUNNERS[name.split(".").pop()](file);
-  const env = { ...process.env, GO111MODULE: "off", GOPATH };
-  const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "inherit"] });
-  keep(() => child.kill("SIGKILL"));
-  const printed = [];
-  createInterface({ input: child.stdout }).on("line", (line) => printed.push(line));
-  return printed;
+function run(name, program) {
+  const here = program.replaceAll("ws://localhost:8765", url.replace("http", "ws"));
+  return pages.run(here, name, { GO111MODULE: "off", GOPATH }, COMMANDS[extname(name)]).lines;
 }
 
 /** Tells something again and again until a program that connects has it. */
@@ -117,7 +103,7 @@ async function reach(event, has, what) {
 const of = (type, stream_id, data = {}, execution_id = "e-1") => ({ type, stream_id, execution_id, data });
 
 async function quickStart(program) {
-  const printed = await run("quick-start.mjs", program);
+  const printed = run("quick-start", program);
   await reach(of("execution_started", "webhook"), () => printed.length, "the quick start is told");
   await tell(daemon.url, of("custom", "webhook"), of("execution_completed", "other"), of("goal_progress", "webhook", { progress: 0.5 }));
   await until(() => printed.includes("dashboard goal_progress"), "the quick start is told what it asked for");
@@ -127,7 +113,7 @@ async function quickStart(program) {
 }
 
 async function hook(program) {
-  const printed = await run("hook.mjs", `${program}\nuseAgentStream("hooked");\n`);
+  const printed = run("hook", `${program}\nuseAgentStream("hooked");\n`);
   await reach(of("custom", "hooked"), () => printed.length, "the hook is told");
   const steps = ["execution_started", "goal_progress", "execution_completed", "execution_failed"];
   await tell(daemon.url, of("execution_started", "other"), ...steps.map((type) => of(type, "hooked", type === "goal_progress" ? { progress: 0.25 } : {})));
@@ -144,7 +130,7 @@ async function bridge(program) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   keep(() => server.closeAllConnections() ?? server.close());
   const webhook = `http://127.0.0.1:${server.address().port}/hook`;
-  await run("bridge.py", program.replace("https://api.example.com/webhooks/agent-events", webhook));
+  run("bridge.py", program.replace("https://api.example.com/webhooks/agent-events", webhook));
   const stream = "production-agent-1";
   await reach(of("custom", stream), () => posted.length, "the webhook is called");
   const told = await tell(daemon.url, of("execution_started", "other"), of("execution_completed", stream, { output: { "kéy": [1, null] } }));
@@ -156,7 +142,7 @@ async function bridge(program) {
 }
 
 async function monitor(program) {
-  const printed = await run("monitor.py", program);
+  const printed = run("monitor.py", program);
   await reach(of("EXECUTION_FAILED", "a", { error: "first" }), () => printed.length, "the monitor prints");
   // A real run, too, and nothing of what it did not ask for.
   const watcher = await Watcher.of(url, { event_types: ["execution_failed"] });
@@ -174,7 +160,7 @@ async function monitor(program) {
 }
 
 async function orchestrator(program) {
-  const printed = await run("orchestrator.py", `${program}\nasyncio.run(AgentOrchestrator().orchestrate())\n`);
+  const printed = run("orchestrator.py", `${program}\nasyncio.run(AgentOrchestrator().orchestrate())\n`);
   const first = "Starting data-analyzer with input: {'output': 1}";
   await reach(of("execution_completed", "data-collector", { output: 1 }), () => printed.includes(first), "the next agent is started");
   await tell(daemon.url, of("execution_failed", "data-analyzer"), of("execution_completed", "data-analyzer", { output: 2 }));
@@ -186,7 +172,7 @@ async function issuer(program) {
   try {
     const { admin } = await register(own.url, ["admin"]);
     const issue = `${program}\nprint(WebSocketAuth(${JSON.stringify(SECRET)}).generate_token(${JSON.stringify(admin.id)}, ["a"]))\n`;
-    const printed = await run("issuer.py", issue);
+    const printed = run("issuer.py", issue);
     await until(() => printed.length, "a token is printed");
     const watcher = await Watcher.open(own.url);
     assert.deepEqual(await watcher.ask({ action: "auth", token: printed[0] }), { type: "authenticated" });
@@ -218,7 +204,7 @@ describe("Hive's guide", () => {
   }
 
   test("S4-42 the browser's WebSocket", async () => {
-    const printed = await run("browser.js", `globalThis.updateDashboard = () => {};\n${ANEW.quickStart}`);
+    const printed = run("browser.js", `globalThis.updateDashboard = () => {};\n${ANEW.quickStart}`);
     const told = "execution_started: { from: 'afar' }";
     await reach(of("execution_started", "webhook", { from: "afar" }), () => printed.includes(told), "it is told");
   });
@@ -226,7 +212,7 @@ describe("Hive's guide", () => {
   const gorilla = `${GOPATH}/src/github.com/gorilla/websocket`;
   const noGo = !existsSync(gorilla) && `there is no ${gorilla} (Debian: golang-go, golang-github-gorilla-websocket-dev)`;
   test("S4-42 gorilla, for Go", { skip: noGo }, async () => {
-    const printed = await run("client.go", GO);
+    const printed = run("client.go", GO);
     await reach(of("custom", "go", { from: "afar" }), () => printed.length, "it is told");
     assert.equal(printed[0], "custom go map[from:afar]");
   });

@@ -2,9 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { keep } from "./wait.mjs";
@@ -26,11 +26,28 @@ export class Programs {
     return programs;
   }
 
-  /** Runs a program; what it prints, line by line, as it comes and one after another. */
-  run(program, name, env = {}) {
-    const file = join(this.#folder, `${name}.mjs`);
+  /** Adds a module that programs may import. @param {string} name @param {string} program */
+  add(name, program) {
+    const folder = join(this.#folder, "node_modules", name);
+    mkdirSync(folder);
+    writeFileSync(join(folder, "index.mjs"), program);
+    writeFileSync(join(folder, "package.json"), '{"exports":"./index.mjs"}');
+  }
+
+  /**
+   * Runs a program; what it prints, line by line, as it comes and one after another.
+   *
+   * @param {string} program
+   * @param {string} name its file's; `.mjs` if nothing is said
+   * @param {Record<string, string>} [env]
+   * @param {(file: string) => string[]} [command] what runs it, if not Node with the prelude
+   */
+  run(program, name, env = {}, command) {
+    const file = join(this.#folder, extname(name) ? name : `${name}.mjs`);
     writeFileSync(file, program);
-    const child = spawn(process.execPath, ["--import", join(this.#folder, "prelude.mjs"), file], {
+    command ??= (file) => [process.execPath, "--import", join(this.#folder, "prelude.mjs"), file];
+    const [binary, ...args] = command(file);
+    const child = spawn(binary, args, {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    PROTOCOL,
+    MAX_INBOUND, PROTOCOL,
     filter::Filter,
     frames::{Change, Frames, Story},
     request::Asked,
@@ -243,6 +243,9 @@ impl Dialect for Hive {
             Inbound::Text(text) => text.as_bytes(),
             Inbound::Binary(bytes) => bytes,
         };
+        if frame.len() > MAX_INBOUND {
+            return Step::Close(Close(1009, "the message is too big"));
+        }
         if !self.has_shown {
             return self.show(frame);
         }

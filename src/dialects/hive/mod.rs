@@ -35,6 +35,9 @@ const PROTOCOL: &str = "hive";
 /// The largest message that a client may send, in bytes.
 const MAX_INBOUND: usize = 1024 * 1024;
 
+/// The largest that is read to its end: a client that still writes when it is turned away may not see why.
+const MAX_READ: usize = 4 * MAX_INBOUND;
+
 /// After which silence a client is asked whether it is there; after as long again it is taken as gone.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -90,7 +93,7 @@ fn open(app: &Arc<App>, stranger: Visitor, upgrade: WebSocketUpgrade) -> Respons
     let frames = Frames::new(app, told, end, Close(1008, "Auth failed: timeout"));
     let app = Arc::clone(app);
     ws::modest(upgrade)
-        .max_message_size(MAX_INBOUND)
-        .max_frame_size(MAX_INBOUND)
+        .max_message_size(MAX_READ)
+        .max_frame_size(MAX_READ)
         .on_upgrade(move |socket| ws::run(socket, app, hive, frames))
 }
