@@ -319,7 +319,7 @@ async fn what_is_wrong_is_said(database: Fresh) {
     let problem = json!({
         "line": 4,
         "field": "agents[0].backend",
-        "message": "must be one of echo, local, external",
+        "message": "docker is not offered; use echo, local or external",
     });
     assert_eq!(answer["problems"], json!([problem]));
     assert_eq!(answer["valid"], false);
