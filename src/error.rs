@@ -152,6 +152,11 @@ impl Error {
         self.0.data.as_ref()
     }
 
+    /// What the client receives of each thing that was wrong.
+    pub fn errors(&self) -> Option<&Value> {
+        self.0.errors.as_ref()
+    }
+
     /// The text that the client reads.
     pub fn message(&self) -> &str {
         &self.0.message

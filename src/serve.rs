@@ -148,6 +148,9 @@ pub async fn serve_with(
     if let Some(swarms) = &app.services.swarms {
         swarms.recover(&app.store).await?;
     }
+    if let Some(workflows) = &app.services.workflows {
+        workflows.recover(&app.store).await?;
+    }
     let connections = Connections::default();
     let dialects = dialects::build(&app, more);
     let Listeners { all, hive } = listeners.into();

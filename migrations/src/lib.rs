@@ -11,6 +11,7 @@ mod m0005_api_keys;
 mod m0006_runs;
 mod m0007_agents;
 mod m0008_swarms;
+mod m0009_workflows;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_runs::Migration),
             Box::new(m0007_agents::Migration),
             Box::new(m0008_swarms::Migration),
+            Box::new(m0009_workflows::Migration),
         ]
     }
 }

@@ -83,6 +83,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
         .merge(agrenting::rest(app))
         .merge(genswarms::rest(app))
         .merge(genswarms::sockets(&endpoint))
+        .merge(mgx::rest::routes(app))
         .merge(more)
         .layer(DefaultBodyLimit::max(app.config.max_message as usize))
         .layer(middleware::from_fn(legible))

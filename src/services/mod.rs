@@ -27,6 +27,7 @@ pub mod links;
 pub mod messages;
 pub mod online;
 pub mod presence;
+mod reading;
 pub mod records;
 pub mod refresh;
 pub mod registry;
@@ -45,6 +46,8 @@ pub mod users;
 pub mod values;
 pub mod visibility;
 pub mod webhooks;
+pub mod workflows;
+pub mod workspaces;
 pub mod worktrees;
 
 pub use git::Workspace;
@@ -77,6 +80,7 @@ use self::{
     tasks::{End, Ending},
     users::HashPasswords,
     webhooks::Deliveries,
+    workflows::Workflows,
     worktrees::Worktrees,
 };
 use crate::{
@@ -144,6 +148,7 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     }
     services.add("boards/:id/sessions", BoardSessions { boards, sessions });
     register_runs(services, &runs);
+    register_workflows(services, &runs);
     register_repos(services, workspace);
     services.runs = Some(runs);
     for path in ["sessions", "tasks", "messages", "events"] {
@@ -251,6 +256,18 @@ fn register_swarms(
     );
     swarms::register(services, &swarms);
     services.swarms = Some(swarms);
+}
+
+/// Registers workspaces and workflows.
+fn register_workflows(services: &mut Services, runs: &Arc<Runs>) {
+    workspaces::register(services);
+    let workflows = Workflows::new(
+        Arc::clone(runs),
+        services.tasks.clone(),
+        services.stopping.clone(),
+    );
+    workflows::register(services, &workflows);
+    services.workflows = Some(workflows);
 }
 
 /// Registers repos, their clones and worktrees.

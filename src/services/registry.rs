@@ -16,6 +16,7 @@ use super::{
     streams::Streams,
     swarms::Swarms,
     webhooks,
+    workflows::Workflows,
 };
 use crate::{
     core::{
@@ -163,6 +164,8 @@ pub struct Services {
     pub webhooks: Option<Arc<webhooks::Caller>>,
     /// Swarms; none where there are no tasks.
     pub swarms: Option<Arc<Swarms>>,
+    /// Workflows' executions; none where there are no tasks.
+    pub workflows: Option<Arc<Workflows>>,
     /// What runs in the background.
     pub tasks: TaskTracker,
     /// Cancelled when the daemon stops.
@@ -184,6 +187,7 @@ impl Services {
             runs: None,
             streams: None,
             swarms: None,
+            workflows: None,
             webhooks: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

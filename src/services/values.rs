@@ -50,6 +50,14 @@ pub fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
     record.get(name)?.as_str()
 }
 
+/// An object's fields; none of anything else.
+pub fn as_record(value: Value) -> Record {
+    match value {
+        Value::Object(record) => record,
+        _ => Record::new(),
+    }
+}
+
 /// Drops empty fields: the wire leaves them out.
 pub fn leave_out_nulls(records: &mut [Record]) {
     for record in records {

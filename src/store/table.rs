@@ -271,6 +271,16 @@ impl Table {
         Ok(())
     }
 
+    /// Deletes the rows that fit; how many there were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete_where(&self, tx: &mut dyn Transaction, fits: Condition) -> Result<u64> {
+        let mut delete = Sql::delete();
+        delete.from_table(self.table()).cond_where(fits);
+        tx.execute(tx.backend().build(&delete)).await
+    }
+
     /// Inserts a record whose id the database makes.
     async fn insert_new(&self, tx: &mut dyn Transaction, record: &Record) -> Result<Record> {
         let others = || {
@@ -303,7 +313,8 @@ impl Table {
         insert
     }
 
-    fn select(&self, condition: Condition) -> SelectStatement {
+    /// A select of the rows that fit, with every column.
+    pub fn select(&self, condition: Condition) -> SelectStatement {
         let mut select = Sql::select();
         select
             .columns(self.columns.iter().map(Column::iden))

@@ -47,3 +47,4 @@ mod support;
 mod swarms;
 mod task_streams;
 mod upgrades;
+mod workflows;

@@ -2,6 +2,7 @@
 //!
 //! Source: docs/protocols/mgx.md. `scope` says what each stream carries, `words` how it is said.
 
+pub(super) mod rest;
 mod scope;
 mod words;
 

@@ -45,11 +45,14 @@ pub(super) struct Started {
     pub(super) stop: CancellationToken,
     pub(super) at: Timestamp,
     pub(super) runs: Arc<Runs>,
+    /// Cancelled once nothing runs any more.
+    pub(super) over: CancellationToken,
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
         self.runs.free(&self.prompt.session, &self.prompt.task);
+        self.over.cancel();
     }
 }
 
@@ -167,6 +170,7 @@ impl Runs {
             stop,
             at: work.now,
             runs: Arc::clone(self),
+            over: CancellationToken::new(),
         })
     }
 

@@ -10,12 +10,14 @@ mod begin;
 mod ending;
 mod gathering;
 mod heed;
+mod own;
 mod queue;
 mod routes;
 mod telling;
 mod watch;
 
 pub(super) use gathering::pieces;
+pub(super) use own::{Begun, Outcome};
 pub use routes::{Decide, Prompts, Queue, Stop};
 pub(super) use watch::insist;
 

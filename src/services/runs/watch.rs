@@ -379,7 +379,7 @@ fn stored(written: Result<()>) -> Result<()> {
 }
 
 /// The texts in a message.
-fn preview(content: &Value) -> String {
+pub(super) fn preview(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(blocks) => {

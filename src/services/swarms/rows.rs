@@ -9,6 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
+pub(super) use super::super::values::as_record;
 use super::{
     super::{values::text, visibility},
     definition::Spec,
@@ -268,32 +269,15 @@ const SESSION: Column = Column {
 
 /// A table's rows that fit.
 pub(super) fn of(table: &Table, condition: Condition) -> SelectStatement {
-    let mut select = Sql::select();
-    select
-        .columns(table.columns().iter().map(Column::iden))
-        .from(sea_orm::sea_query::Alias::new(table.name()))
-        .cond_where(condition);
-    select
+    table.select(condition)
 }
 
 /// Deletes a table's rows that fit; how many there were.
 pub(super) async fn delete(table: &Table, fits: Condition, work: &mut Work<'_>) -> Result<u64> {
-    let mut delete = Sql::delete();
-    delete
-        .from_table(sea_orm::sea_query::Alias::new(table.name()))
-        .cond_where(fits);
-    let delete = work.tx.backend().build(&delete);
-    work.tx.execute(delete).await
+    table.delete_where(work.tx, fits).await
 }
 
 /// An error with its reason, as channels say it.
 pub(super) fn refused(error: Error, reason: &str) -> Error {
     error.with_data(json!({"reason": reason}))
-}
-
-pub(super) fn as_record(value: Value) -> Record {
-    match value {
-        Value::Object(record) => record,
-        _ => Record::new(),
-    }
 }

@@ -1,0 +1,26 @@
+//! Workspaces: where workflows are.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "workspaces")]
+#[expect(missing_docs, reason = "the fields are described in docs/workflows.md")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub name: String,
+    pub slug: String,
+    #[sea_orm(column_type = "Json")]
+    pub metadata: String,
+    #[sea_orm(column_type = "Timestamp")]
+    pub created_at: String,
+    #[sea_orm(column_type = "Timestamp")]
+    pub updated_at: String,
+}
+
+/// Relations: the store joins by column.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

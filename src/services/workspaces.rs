@@ -1,0 +1,213 @@
+//! `workspaces`: where workflows, and what else MGX knows, belong to. There is one at least, `default`, which
+//! is made when it is first needed.
+//!
+//! | path | method | answer |
+//! |---|---|---|
+//! | `workspaces` | `find ?skip&limit` | `{items, total, skip, limit}`, the oldest first |
+//! | | `get(id)` | `{id, name, slug, metadata, created_at, updated_at}` |
+//! | | `create {name, slug?, metadata?}` | the same; 409 where the slug is taken |
+//! | `workspaces/current` | `find ?workspace_id` or `?workspace_slug` | the workspace that is meant; `default` if nothing is said |
+
+use std::sync::LazyLock;
+
+use entities::workspaces;
+use sea_orm::{
+    Order,
+    sea_query::{Condition, Expr, ExprTrait},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Service, Services,
+    reading::{Fields, Problems, page},
+    values::{as_record, text},
+};
+use crate::{
+    core::{
+        BoxFuture, Record,
+        call::{Answer, Call, Method},
+        turn::Turn,
+    },
+    error::{Error, Kind, Result},
+    store::{Store, lane::Work, table::Table, transaction::Reader},
+};
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<workspaces::Entity>("id"));
+
+/// The slug of the one that is meant where nothing is said.
+const DEFAULT: &str = "default";
+
+/// Characters of a name or slug.
+const NAME: usize = 255;
+
+/// Registers the services.
+pub fn register(services: &mut Services) {
+    services.add("workspaces", Workspaces);
+    services.add("workspaces/current", Current);
+}
+
+struct Workspaces;
+
+impl Service for Workspaces {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Find, Method::Get, Method::Create]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(async move {
+            let answer = match call.method {
+                Method::Find => list(call, store).await?,
+                Method::Get => {
+                    let id = call.id.as_ref().unwrap_or(&Value::Null);
+                    Value::Object(get(&mut store.reader(), id).await?)
+                }
+                _ => {
+                    let (data, by) = (call.data.clone(), call.caller.identity.clone());
+                    let unit = async move |work: &mut Work<'_>| {
+                        work.by = by;
+                        create(&data, work).await
+                    };
+                    store.write(&call.turn, unit).await?
+                }
+            };
+            Ok(answer.into())
+        })
+    }
+}
+
+struct Current;
+
+impl Service for Current {
+    fn methods(&self) -> Vec<Method> {
+        vec![Method::Find]
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, store: &'a Store) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(async move {
+            let query = Value::Object(call.query.clone());
+            if let Some(found) = known(&query, &mut store.reader()).await? {
+                return Ok(Value::Object(found).into());
+            }
+            let unit = async move |work: &mut Work<'_>| of(&query, work).await;
+            let made = store.write(&Turn::default(), unit).await?;
+            Ok(Value::Object(made).into())
+        })
+    }
+}
+
+/// The workspace that `workspace_id` or `workspace_slug` of something names; the default one, which is made
+/// if need be, if neither is there.
+///
+/// # Errors
+/// `NotFound`, or if the database fails.
+pub(super) async fn of(asked: &Value, work: &mut Work<'_>) -> Result<Record> {
+    if let Some(found) = known(asked, work.tx).await? {
+        return Ok(found);
+    }
+    let now = work.now.to_string();
+    let row = json!({
+        "id": work.clock.random_id(),
+        "name": "Default Workspace",
+        "slug": DEFAULT,
+        "metadata": {},
+        "created_at": now,
+        "updated_at": now,
+    });
+    TABLE.insert(work.tx, &as_record(row)).await
+}
+
+/// As [`of`], but that the default one may not be there yet.
+async fn known(asked: &Value, db: &mut dyn Reader) -> Result<Option<Record>> {
+    let said = |name: &str| asked[name].as_str().filter(|text| !text.is_empty());
+    if let Some(id) = said("workspace_id") {
+        return get(db, &json!(id)).await.map(Some);
+    }
+    let slug = said("workspace_slug");
+    let found = with_slug(slug.unwrap_or(DEFAULT), db).await?;
+    if found.is_none() && slug.is_some_and(|slug| slug != DEFAULT) {
+        return Err(Error::not_found("Workspace not found"));
+    }
+    Ok(found)
+}
+
+async fn get(db: &mut dyn Reader, id: &Value) -> Result<Record> {
+    let found = TABLE.get(db, id, Condition::all()).await;
+    found.map_err(|error| match error.kind() {
+        Kind::NotFound => Error::not_found("Workspace not found"),
+        _ => error,
+    })
+}
+
+async fn with_slug(slug: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
+    if slug.contains('\0') {
+        return Ok(None);
+    }
+    let own = Condition::all().add(Expr::col(workspaces::Column::Slug).eq(slug));
+    let rows = db.select(&TABLE.select(own), TABLE.columns()).await?;
+    Ok(rows.into_iter().next())
+}
+
+async fn list(call: &Call, store: &Store) -> Result<Value> {
+    let (skip, limit) = page(&call.query)?;
+    let db: &mut dyn Reader = &mut store.reader();
+    let total = TABLE.count(db, Condition::all()).await?;
+    let mut select = TABLE.select(Condition::all());
+    select
+        .order_by(workspaces::Column::CreatedAt, Order::Asc)
+        .order_by(workspaces::Column::Id, Order::Asc)
+        .offset(skip)
+        .limit(limit);
+    let items = db.select(&select, TABLE.columns()).await?;
+    Ok(json!({"items": items, "total": total, "skip": skip, "limit": limit}))
+}
+
+async fn create(data: &Value, work: &mut Work<'_>) -> Result<Value> {
+    let object = as_record(data.clone());
+    let mut problems = Problems::default();
+    let mut fields = Fields::new(&object, Vec::new(), &mut problems);
+    let name = fields.name("name", NAME);
+    let slug = fields.text("slug", NAME);
+    let metadata = fields.object("metadata");
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    if slug
+        .as_deref()
+        .is_some_and(|slug| slug.is_empty() || !slug.chars().all(is_plain))
+    {
+        let text = "String should be lower-case letters, digits, '-' and '_'";
+        fields.wrong("slug", "string_pattern_mismatch", text);
+    }
+    problems.refuse()?;
+    let given = slug.is_some();
+    let mut slug = slug.unwrap_or_else(|| slug_of(&name));
+    if with_slug(&slug, work.tx).await?.is_some() {
+        if given {
+            let text = format!("There is a workspace with the slug {slug} already");
+            return Err(Error::conflict(text));
+        }
+        slug = format!("{slug}-{}", work.clock.random_id());
+    }
+    let now = work.now.to_string();
+    let row = json!({
+        "id": work.clock.random_id(),
+        "name": name,
+        "slug": slug,
+        "metadata": metadata,
+        "created_at": now,
+        "updated_at": now,
+    });
+    let row = TABLE.insert(work.tx, &as_record(row)).await?;
+    debug_assert!(text(&row, "slug").is_some());
+    Ok(Value::Object(row))
+}
+
+/// What a name is in a path: its letters and digits, and hyphens between them.
+fn slug_of(name: &str) -> String {
+    let words = name.to_lowercase();
+    let words = words.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let slug: String = words.join("-").chars().take(200).collect();
+    if slug.is_empty() {
+        return "workspace".to_owned();
+    }
+    slug
+}
