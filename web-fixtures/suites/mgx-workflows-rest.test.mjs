@@ -193,7 +193,7 @@ onEveryDatabase("S3-37 who may use workflows", (database) => {
     const json = { "content-type": "application/json" };
     const admin = { ...json, authorization: `Bearer ${people.admin.token}` };
     await http(daemon.url, `/users/${people.vic.id}`, { method: "PATCH", headers: admin, body: '{"role":"viewer"}' });
-    const agent = await http(daemon.url, "/agents/register", { method: "POST", headers: admin, body: JSON.stringify({ name: "worker", capabilities: [{ name: "work" }] }) });
+    const agent = await http(daemon.url, "/agents/register", { method: "POST", headers: admin, body: JSON.stringify({ name: "worker", capabilities: ["work"] }) });
     const key = JSON.stringify(agent.json).match(/"(?:api_)?key":"([^"]+)"/)?.[1];
     assert.ok(key, JSON.stringify(agent.json));
     const as = (headers) => workflows(daemon.url, headers);

@@ -103,7 +103,11 @@ impl Runs {
         work: &mut Work<'_>,
     ) -> Result<()> {
         let ended = json!({"status": status, "error": why});
-        self.change_task(task, &[], ended, work).await
+        // Whoever ends what began it ends it, wherever its session was put meanwhile.
+        let by = std::mem::replace(&mut work.by, Identity::System);
+        let changed = self.change_task(task, &[], ended, work).await;
+        work.by = by;
+        changed
     }
 
     /// How a task ended.

@@ -3,42 +3,26 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Workflows,
     attempts::{Ask, Next},
     context::Context,
     definition::Step,
     ending::Close,
     plan::{Move, Plan, Status},
+    post::{Done, LONG, Post},
     rows::{Execution, StepRun},
 };
 use crate::{
     core::clock::Timestamp,
-    error::{Error, Kind, Result},
-    services::runs::insist,
-    store::{Store, lane::Work},
+    error::{Error, Result},
+    store::lane::Work,
 };
 
-/// Longer than the daemon lives: for what has no limit.
-const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-
-/// What became of a step, by its place; nothing, if it is not to be gone on with.
-type Done = (usize, Result<Option<(Status, Option<Value>)>>);
-
-/// Who works for an execution, shared with what waits for its steps.
-struct Post {
-    workflows: Arc<Workflows>,
-    store: Store,
-    id: String,
-    stop: CancellationToken,
-}
-
 /// An execution at work.
-struct Shift {
+pub(super) struct Shift {
     post: Arc<Post>,
     plan: Plan,
     statuses: Vec<Status>,
@@ -53,134 +37,8 @@ struct Shift {
     flying: Vec<usize>,
 }
 
-impl Workflows {
-    /// Sets an execution to work, unless it is.
-    pub(super) fn launch(self: &Arc<Self>, id: &str, store: &Store) {
-        let stop = self.stopping.child_token();
-        let post = Arc::new(Post {
-            workflows: Arc::clone(self),
-            store: store.clone(),
-            id: id.to_owned(),
-            stop: stop.clone(),
-        });
-        let mut live = self.live();
-        if let std::collections::hash_map::Entry::Vacant(place) = live.entry(id.to_owned()) {
-            place.insert(stop);
-            self.tracker.spawn(post.run());
-        }
-    }
-}
-
-impl Post {
-    async fn run(self: Arc<Self>) {
-        if let Err(error) = self.work().await
-            && !self.workflows.stopping.is_cancelled()
-        {
-            let execution = &self.id;
-            tracing::error!(%error, execution, "a workflow's execution cannot go on");
-            let why = error.message().to_owned();
-            let closed = self.close(Close::broken(why)).await;
-            if let Err(error) = closed {
-                tracing::error!(%error, execution, "it could not be ended, either");
-            }
-        }
-        self.workflows.live().remove(&self.id);
-    }
-
-    async fn work(self: &Arc<Self>) -> Result<()> {
-        let (workflows, id) = (Arc::clone(&self.workflows), self.id.clone());
-        let unit = async move |work: &mut Work<'_>| workflows.start(&id, work).await;
-        let Some((execution, runs)) = self.write(unit).await? else {
-            return Ok(());
-        };
-        Shift::new(Arc::clone(self), &execution, &runs)?
-            .work()
-            .await
-    }
-
-    async fn close(&self, close: Close) -> Result<()> {
-        let (workflows, id) = (Arc::clone(&self.workflows), self.id.clone());
-        self.write(async move |work: &mut Work<'_>| {
-            workflows.close(&id, &close, work).await.map(drop)
-        })
-        .await
-    }
-
-    /// Follows a step to its end.
-    async fn carry(
-        self: Arc<Self>,
-        at: usize,
-        (step, ask): (Step, Ask),
-        token: CancellationToken,
-    ) -> Done {
-        let done = self.follow(&step, &ask, &token).await;
-        let done = match done {
-            Err(error) if error.kind() != Kind::Unavailable => {
-                let why = error.message().to_owned();
-                let failed = self.fail(vec![step], why).await;
-                failed.map(|()| Some((Status::Failed, None)))
-            }
-            done => done,
-        };
-        (at, done)
-    }
-
-    async fn follow(
-        &self,
-        step: &Step,
-        ask: &Ask,
-        token: &CancellationToken,
-    ) -> Result<Option<(Status, Option<Value>)>> {
-        let mut late = None;
-        loop {
-            let (workflows, id) = (Arc::clone(&self.workflows), self.id.clone());
-            let (step_of, ask_of, late_of) = (step.clone(), ask.clone(), late.take());
-            let unit = async move |work: &mut Work<'_>| {
-                let late: Option<String> = late_of;
-                let ask = (&ask_of, late.as_deref());
-                workflows.attempt(&id, &step_of, ask, work).await
-            };
-            let begun = match self.write(unit).await? {
-                Next::Gone => return Ok(None),
-                Next::Is(status, output) => return Ok(Some((status, output))),
-                Next::Run(begun) => begun,
-            };
-            let over = self.workflows.runs.set_off(begun, &self.store);
-            let seconds = step.timeout_seconds;
-            let limit = seconds.map_or(LONG, Duration::from_secs);
-            tokio::select! {
-                biased;
-                () = over.cancelled() => {}
-                () = token.cancelled() => return Ok(None),
-                () = sleep(limit) => {
-                    late = Some(format!("timed out after {} s", limit.as_secs()));
-                }
-            }
-            // What runs is told how it ended when the daemon comes back.
-            if self.workflows.stopping.is_cancelled() {
-                return Ok(None);
-            }
-        }
-    }
-
-    async fn fail(&self, steps: Vec<Step>, why: String) -> Result<()> {
-        let (workflows, id) = (Arc::clone(&self.workflows), self.id.clone());
-        self.write(async move |work: &mut Work<'_>| workflows.fail(&id, &steps, &why, work).await)
-            .await
-    }
-
-    /// Runs a unit of work, again and again while the database is not to be had.
-    async fn write<T, U>(&self, unit: U) -> Result<T>
-    where
-        T: Send + 'static,
-        U: AsyncFnOnce(&mut Work<'_>) -> Result<T> + Clone + Send + 'static,
-    {
-        insist(&self.workflows.stopping, &self.store, unit).await
-    }
-}
-
 impl Shift {
-    fn new(post: Arc<Post>, execution: &Execution, runs: &[StepRun]) -> Result<Self> {
+    pub(super) fn new(post: Arc<Post>, execution: &Execution, runs: &[StepRun]) -> Result<Self> {
         let plan = Plan::new(execution.steps()?);
         if runs.len() != plan.steps.len() {
             return Err(Error::general("An execution's rows do not fit its steps"));
@@ -224,7 +82,7 @@ impl Shift {
         Ok(shift)
     }
 
-    async fn work(mut self) -> Result<()> {
+    pub(super) async fn work(mut self) -> Result<()> {
         for at in 0..self.statuses.len() {
             // What ran when the daemon ended is seen to first.
             if self.statuses[at] == Status::Running && !self.plan.steps[at].step_type.is_group() {
@@ -365,7 +223,7 @@ impl Shift {
                 .iter()
                 .map(|at| self.plan.steps[*at].clone())
                 .collect();
-            self.post.fail(steps, why).await?;
+            self.post.end_whole(steps, why).await?;
             for at in whole {
                 self.deadlines[at] = None;
                 self.statuses[at] = match self.statuses[at] {

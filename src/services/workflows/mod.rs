@@ -35,7 +35,7 @@
 //! - [`definition`], `variables`, `expression`, `context` and `plan` are pure: what is read, what holds, what
 //!   texts become, what is next
 //! - `rows` is the tables, `telling` the events, `showing` what is answered, `routes` the services
-//! - `storing`, `attempts` and `ending` are the units of work; `engine` does them
+//! - `storing`, `attempts`, `settling` and `ending` are the units of work; `engine` and `post` do them
 
 mod attempts;
 mod context;
@@ -44,8 +44,10 @@ mod ending;
 mod engine;
 mod expression;
 mod plan;
+mod post;
 mod routes;
 mod rows;
+mod settling;
 mod showing;
 mod storing;
 mod telling;

@@ -107,13 +107,25 @@ impl Route {
 
     async fn cancel(&self, call: &Call, store: &Store) -> Result<Value> {
         let (workflows, by) = (Arc::clone(&self.workflows), call.caller.identity.clone());
-        let id = call.parameter("id").to_owned();
-        let unit = async move |work: &mut Work<'_>| {
-            work.by = by;
-            workflows.close(&id, &Close::Cancelled, work).await
+        let (id, turn, store) = (
+            call.parameter("id").to_owned(),
+            call.turn.clone(),
+            store.clone(),
+        );
+        let cancelling = async move {
+            let ending = Arc::clone(&workflows);
+            let unit = async move |work: &mut Work<'_>| {
+                work.by = by;
+                ending.close(&id, &Close::Cancelled, work).await
+            };
+            let (execution, _) = store.write(&turn, unit).await?;
+            workflows.stop(execution.id());
+            Ok(execution)
         };
-        let (execution, _) = store.write(&call.turn, unit).await?;
-        self.workflows.stop(execution.id());
+        // What is stored stops what runs, whether or not the caller waits for the answer.
+        let done = self.workflows.tracker.spawn(cancelling).await;
+        let execution: Execution =
+            done.map_err(|_| Error::general("The execution could not be cancelled"))??;
         // Who comes second is answered the same.
         if execution.status() != "cancelled" {
             let text = format!("The execution is {} already", execution.status());

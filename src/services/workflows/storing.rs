@@ -212,21 +212,36 @@ impl Workflows {
 
 async fn submit(workflow: &Value, data: &Value, work: &mut Work<'_>) -> Result<Value> {
     let row = rows::workflow(work.tx, workflow).await?;
-    let at = |name: &str| row.get(name).cloned().unwrap_or_default();
-    if at("is_active") != json!(true) {
+    if row.get("is_active") != Some(&json!(true)) {
         return Err(Error::bad_request("Cannot execute inactive workflow"));
     }
-    let (given, resolved, stream) = asked(&row, data)?;
+    let asked = asked(&row, data)?;
     let open = EXECUTIONS.count(work.tx, rows::open_ones(None)).await?;
     if open >= OPEN {
         let text = format!("{OPEN} executions are under way; wait until some have ended");
         return Err(Error::new(Kind::TooManyRequests, text));
     }
-    let own = at("id");
-    let workflow = own.as_str().unwrap_or_default();
-    let of = Expr::col(workflow_executions::Column::WorkflowId).eq(workflow);
+    let id = store_execution(&row, asked, work).await?;
+    let name = text(&row, "name").unwrap_or_default();
+    Ok(json!({
+        "status": "submitted",
+        "execution_id": id,
+        "message": format!("Workflow '{name}' was submitted"),
+        "workflow_id": row.get("id"),
+    }))
+}
+
+/// Stores an execution, none of whose steps has begun; its id.
+async fn store_execution(
+    workflow: &Record,
+    (given, resolved, stream): Asked,
+    work: &mut Work<'_>,
+) -> Result<String> {
+    let at = |name: &str| workflow.get(name).cloned().unwrap_or_default();
+    let own = text(workflow, "id").unwrap_or_default();
+    let of = Expr::col(workflow_executions::Column::WorkflowId).eq(own);
     let before = EXECUTIONS.count(work.tx, Condition::all().add(of)).await?;
-    let steps = restored(&rows::steps(work.tx, workflow).await?)?;
+    let steps = restored(&rows::steps(work.tx, own).await?)?;
     let id = work.clock.random_id().to_string();
     let now = json!(work.now.to_string());
     let execution = json!({
@@ -260,17 +275,7 @@ async fn submit(workflow: &Value, data: &Value, work: &mut Work<'_>) -> Result<V
         });
         RUNS.insert(work.tx, &as_record(run)).await?;
     }
-    let name = at("name");
-    let message = format!(
-        "Workflow '{}' was submitted",
-        name.as_str().unwrap_or_default()
-    );
-    Ok(json!({
-        "status": "submitted",
-        "execution_id": id,
-        "message": message,
-        "workflow_id": own,
-    }))
+    Ok(id)
 }
 
 type Asked = (Map<String, Value>, Map<String, Value>, Option<String>);

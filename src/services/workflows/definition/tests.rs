@@ -15,7 +15,7 @@ fn problems(data: &Value) -> Vec<String> {
     .collect()
 }
 
-fn step(name: &str, more: Value) -> Value {
+fn step(name: &str, more: &Value) -> Value {
     let mut step = json!({"name": name, "step_type": "task"});
     let step = step.as_object_mut().expect("an object");
     step.extend(more.as_object().cloned().unwrap_or_default());
@@ -25,8 +25,8 @@ fn step(name: &str, more: Value) -> Value {
 #[test]
 fn a_definition_has_defaults() {
     let data = json!({"name": "w", "steps": [
-        step("a", json!({})),
-        step("b", json!({"depends_on_steps": ["a"], "config": {"description": "Do b"}})),
+        step("a", &json!({})),
+        step("b", &json!({"depends_on_steps": ["a"], "config": {"description": "Do b"}})),
     ]});
     let read = Definition::read(&data).expect("a definition");
     assert_eq!(
@@ -41,12 +41,12 @@ fn a_definition_has_defaults() {
 #[test]
 fn groups_hold_steps_and_a_sequence_has_an_order() {
     let inner = [
-        step("second", json!({"step_order": 2})),
-        step("first", json!({"step_order": 1})),
+        step("second", &json!({"step_order": 2})),
+        step("first", &json!({"step_order": 1})),
     ];
     let data = json!({"name": "w", "steps": [
         {"name": "group", "step_type": "sequential", "config": {"steps": inner}},
-        step("after", json!({"depends_on_steps": ["group"]})),
+        step("after", &json!({"depends_on_steps": ["group"]})),
     ]});
     let read = Definition::read(&data).expect("a definition");
     let shown: Vec<_> = read
@@ -84,30 +84,30 @@ fn what_cannot_be_is_told_with_its_place() {
             r#"["steps",0,"step_type"] Input should be"#,
         ),
         (
-            json!({"name": "w", "steps": [step("a", json!({"step_order": 0}))]}),
+            json!({"name": "w", "steps": [step("a", &json!({"step_order": 0}))]}),
             r#"["steps",0,"step_order"] Input should be a whole number from 1"#,
         ),
         (
-            json!({"name": "w", "steps": [step("a", json!({})), step("a", json!({}))]}),
+            json!({"name": "w", "steps": [step("a", &json!({})), step("a", &json!({}))]}),
             r#"["steps",1,"name"] There are two steps 'a'"#,
         ),
         (
-            json!({"name": "w", "steps": [step("a", json!({"depends_on_steps": ["b"]}))]}),
+            json!({"name": "w", "steps": [step("a", &json!({"depends_on_steps": ["b"]}))]}),
             r#"["steps",0,"depends_on_steps"] There is no step 'b'"#,
         ),
         (
             json!({"name": "w", "steps": [
-                step("a", json!({"depends_on_steps": ["b"]})),
-                step("b", json!({"depends_on_steps": ["a"]})),
+                step("a", &json!({"depends_on_steps": ["b"]})),
+                step("b", &json!({"depends_on_steps": ["a"]})),
             ]}),
             r#"["steps"] Steps wait for each other: a, b"#,
         ),
         (
-            json!({"name": "w", "steps": [step("a", json!({"depends_on_steps": ["a"]}))]}),
+            json!({"name": "w", "steps": [step("a", &json!({"depends_on_steps": ["a"]}))]}),
             r#"["steps"] Steps wait for each other: a"#,
         ),
         (
-            json!({"name": "w", "steps": [step("a", json!({"condition_expression": "os.system("}))]}),
+            json!({"name": "w", "steps": [step("a", &json!({"condition_expression": "os.system("}))]}),
             r#"["steps",0,"condition_expression"] The expression cannot be read"#,
         ),
         (
@@ -124,10 +124,10 @@ fn what_cannot_be_is_told_with_its_place() {
 #[test]
 fn there_are_limits() {
     let steps: Vec<_> = (0..=STEPS)
-        .map(|n| step(&format!("s{n}"), json!({})))
+        .map(|n| step(&format!("s{n}"), &json!({})))
         .collect();
     assert!(!problems(&json!({"name": "w", "steps": steps})).is_empty());
-    let mut deep = json!([step("leaf", json!({}))]);
+    let mut deep = json!([step("leaf", &json!({}))]);
     for n in 0..DEEPEST {
         deep =
             json!([{"name": format!("g{n}"), "step_type": "parallel", "config": {"steps": deep}}]);
@@ -140,8 +140,8 @@ fn there_are_limits() {
 #[test]
 fn a_step_may_be_named_by_its_id() {
     let data = json!({"name": "w", "steps": [
-        step("a", json!({"id": "id-of-a"})),
-        step("b", json!({"depends_on_steps": ["id-of-a", "a"]})),
+        step("a", &json!({"id": "id-of-a"})),
+        step("b", &json!({"depends_on_steps": ["id-of-a", "a"]})),
     ]});
     let read = Definition::read(&data).expect("a definition");
     assert_eq!(read.steps[1].depends_on_steps, ["a"]);
