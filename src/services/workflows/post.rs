@@ -20,8 +20,8 @@ use crate::{
     store::{Store, lane::Work},
 };
 
-/// Longer than the daemon lives: for what has no limit.
-pub(super) const LONG: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+/// Longer than an execution may take: for what has no limit of its own.
+pub(super) const LONG: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// What became of a step, by its place; nothing, if it is not to be gone on with.
 pub(super) type Done = (usize, Result<Option<(Status, Option<Value>)>>);
