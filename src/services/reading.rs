@@ -7,6 +7,9 @@ use crate::error::Error;
 /// Problems that are told at most.
 const MOST: usize = 50;
 
+/// Characters of what is said of a problem.
+const LONGEST: usize = 500;
+
 /// What is wrong with something that was sent.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Value>);
@@ -18,6 +21,7 @@ impl Problems {
     pub(super) fn add(&mut self, place: &Place, kind: &str, message: impl Into<String>) {
         if self.0.len() < MOST {
             let message: String = message.into();
+            let message: String = message.chars().take(LONGEST).collect();
             self.0
                 .push(json!({"type": kind, "loc": place, "msg": message}));
         }

@@ -45,6 +45,19 @@ impl Work<'_> {
         draft.actor.get_or_insert_with(|| by.actor().to_owned());
         self.drafts.push(draft);
     }
+
+    /// How many events the unit publishes so far.
+    pub const fn published(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Puts the events that were published since there were `middle` before those since there were `start`:
+    /// for one that begins a story, and names what only the others' work made.
+    pub fn put_first(&mut self, start: usize, middle: usize) {
+        if let Some(part) = self.drafts.get_mut(start..) {
+            part.rotate_left(middle.saturating_sub(start).min(part.len()));
+        }
+    }
 }
 
 /// The way in; cloning it is cheap.

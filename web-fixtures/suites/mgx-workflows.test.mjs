@@ -81,6 +81,8 @@ onEveryDatabase("MGX's workflows", (database) => {
     // Its runs are MGX's runs and Roost's tasks.
     const run = everything.events.find(({ event_type, run_id }) => event_type === "completion" && run_id === events[2].run_id);
     assert.equal(run?.task_id, events[2].task_id);
+    const story = everything.events.filter(({ run_id }) => run_id === events[2].run_id).map(({ event_type }) => event_type);
+    assert.deepEqual(story.filter((type) => type !== "agent_message"), ["step_started", "analysis_start", "completion", "step_completed"]);
   });
 
   test("S3-20 S3-24 S3-25 a step that fails is tried again, then fails the execution and skips what waits for it", async () => {

@@ -107,13 +107,17 @@ impl Workflows {
         work: &mut Work<'_>,
     ) -> Result<Next> {
         let now = work.now.to_string();
+        let start = work.published();
         let begun = match ask {
             Ask::Prompt(prompt) => Some(self.ask(execution, (step, run), prompt, work).await?),
             _ => None,
         };
         run.change(json!({"status": "running", "started_at": now}), work)
             .await?;
+        let middle = work.published();
         execution.tell_start((step, run), work)?;
+        // What it runs is told after it.
+        work.put_first(start, middle);
         match begun {
             Some(begun) => Ok(Next::Run(begun)),
             None => settle(execution, (step, run), ask, work).await,

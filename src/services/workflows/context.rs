@@ -9,6 +9,9 @@ use super::expression;
 /// Bytes of a prompt whose variables are filled in.
 pub(super) const LONGEST: usize = 1 << 20;
 
+/// Characters of a name that are told.
+const SHOWN: usize = 200;
+
 /// What an execution knows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Context {
@@ -68,7 +71,10 @@ impl Context {
                 Some(Value::String(text)) => filled.push_str(&text),
                 Some(Value::Null) => {}
                 Some(value) => filled.push_str(&value.to_string()),
-                None => return Err(format!("There is no variable '{name}'")),
+                None => {
+                    let name: String = name.chars().take(SHOWN).collect();
+                    return Err(format!("There is no variable '{name}'"));
+                }
             }
             if filled.len() > LONGEST {
                 return Err(format!("The prompt has more than {LONGEST} bytes"));

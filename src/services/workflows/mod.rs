@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | `workflows` | `find ?workspace_id&project_id&is_active` | a page of workflows |
 //! | | `get(id)` | `{id, workspace_id, project_id, name, description, version, is_active, config, variables, metadata, timeout_seconds, max_retries, created_at, updated_at, steps, step_count, project}` |
-//! | | `create {name, steps, variables?, config?, …, workspace_id?}` | the same; [`definition`] says what may be sent |
+//! | | `create {name, steps, variables?, config?, …, workspace_id?}` | the same; docs/workflows.md says what may be sent |
 //! | | `patch(id, …)` | the same; steps are replaced as a whole, those of a name that was there keep their ids |
 //! | | `remove(id)` | `{status: "deleted", workflow_id}`; 409 while it is executed |
 //! | `workflows/validate` | `create`, as for `workflows` | `{is_valid, errors: [{type, loc, msg}], warnings: []}` |
@@ -32,7 +32,7 @@
 //! steps name `agent_status_changed` and `agent_activity`. Each step that started ends with exactly one event.
 //!
 //! # Layout
-//! - [`definition`], `variables`, `expression`, `context` and `plan` are pure: what is read, what holds, what
+//! - `definition`, `variables`, `expression`, `context` and `plan` are pure: what is read, what holds, what
 //!   texts become, what is next
 //! - `rows` is the tables, `telling` the events, `showing` what is answered, `routes` the services
 //! - `storing`, `attempts`, `settling` and `ending` are the units of work; `engine` and `post` do them
