@@ -24,7 +24,11 @@ fn every_promise_names_tests_that_are_there() {
             let (file, title) = test.split_once("` ").expect("`file` title");
             let file = file.replacen("suites/", "web-fixtures/suites/", 1);
             let source = fs::read_to_string(root.join(&file)).unwrap_or_default();
-            let named = [format!("(\"{title}\""), format!("fn {title}(")];
+            let named = [
+                format!("(\"{title}\""),
+                format!("(`{title}`"),
+                format!("fn {title}("),
+            ];
             assert!(
                 named.iter().any(|named| source.contains(named)),
                 "{promise}: {file} has no test `{title}`"
