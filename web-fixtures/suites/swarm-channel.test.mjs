@@ -192,9 +192,10 @@ onEveryDatabase("Genswarms' channel", (database) => {
   test("S1-30 S1-31 S1-32 agents that come and go, and edges, are pushed", async () => {
     const name = await all.start();
     const viewer = await join(name);
-    await all.post(`/swarms/${name}/agents`, { ...echo("c"), model: "m", connections: ["a"] });
+    const more = { skills: ["s.md"], model: "m", endpoint: "http://127.0.0.1:1", presets: ["p"], config: { a: 1 } };
+    await all.post(`/swarms/${name}/agents`, { name: "c", backend: "local", command: "cat", ...more, connections: ["a"] });
     const { name: added, spec } = await viewer.until("agent_added");
-    assert.deepEqual([added, spec.name, spec.backend, spec.model], ["c", "c", "echo", "m"]);
+    assert.deepEqual([added, spec], ["c", { name: "c", backend: "local", ...more }], "and not its command");
     assert.deepEqual(await viewer.until("topology_changed"), {});
     await all.remove(`/swarms/${name}/agents/c`);
     assert.deepEqual(await viewer.until("agent_removed"), { name: "c" });
@@ -252,15 +253,18 @@ onEveryDatabase("Genswarms' channel", (database) => {
   test("S1-19 S1-20 S1-34 events are told that fit a filter, with what was", async () => {
     const name = await all.start();
     const viewer = await join(name);
-    for (let n = 0; n < 20; n++) await viewer.done("a", `@nobody: ${n}`);
+    for (let n = 0; n < 60; n++) await viewer.done("a", `@nobody: ${n}`);
     const stored = async () => (await all.events(name)).reverse();
     const filters = { level: "warning", category: "routing", event_type: "target_not_found", mood: 7 };
     const some = await viewer.ok("subscribe_events", { filters });
     assert.deepEqual([some.subscribed, some.filters], [true, filters]);
     const warnings = (await stored()).filter(({ event_type }) => event_type === "target_not_found");
-    assert.equal(warnings.length, 20);
-    assert.deepEqual(some.recent_events, warnings);
-    await viewer.ok("send_task", { agent: "a", task: "@nobody: a\n@nobody: b" });
+    assert.equal(warnings.length, 60);
+    assert.deepEqual(some.recent_events, warnings.slice(-50));
+    // Each field alone fits something that comes, and nothing fits both.
+    const both = await viewer.ok("subscribe_events", { filters: { level: "warning", event_type: "stdout" } });
+    assert.deepEqual(both.recent_events, []);
+    await viewer.done("a", "@nobody: a\n@nobody: b");
     await until(() => viewer.of("event").length === 2, "what fits is told");
     assert.ok(viewer.of("event").every((event) => event.event_type === "target_not_found"));
     const everything = await stored();
