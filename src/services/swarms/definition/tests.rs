@@ -48,7 +48,7 @@ fn both_formats_say_the_same() {
 
 #[test]
 fn what_is_wrong_is_told_by_line_and_field() {
-    let json = "{\n\"name\": \"s\",\n\"agents\": [\n{\"name\": \"a\",\n\"backend\": \"docker\"},\n{\"name\": \"a\", \"backend\": \"echo\"}],\n\"topology\": [[\"a\", \"b\"],\n5]}";
+    let json = "{\n\"name\": \"s\",\n\"agents\": [\n{\"name\": \"a\",\n\"backend\": \"magic\"},\n{\"name\": \"a\", \"backend\": \"echo\"}],\n\"topology\": [[\"a\", \"b\"],\n5]}";
     assert_eq!(
         complaint(json, Format::Json),
         "line 5: agents[0].backend: must be one of echo, local, external; \
@@ -67,6 +67,28 @@ fn what_is_wrong_is_told_by_line_and_field() {
     let broken = complaint("{\n\"name\": }", Format::Json);
     assert_eq!(broken, "line 2: expected value, column 9");
     assert!(complaint("name = \"s\"\nagents = [", Format::Toml).starts_with("line 2: "));
+}
+
+#[test]
+fn what_is_not_offered_is_told_as_such() {
+    for (json, said) in [
+        (
+            r#"{"name": "s", "agents": [{"name": "a", "backend": "docker"}]}"#,
+            "line 1: agents[0].backend: docker is not offered; use echo, local or external",
+        ),
+        (
+            r#"{"name": "s", "agents": [{"name": "a", "backend": ["ssh", "host", {}]}]}"#,
+            "line 1: agents[0].backend: ssh is not offered; use echo, local or external",
+        ),
+        (
+            r#"{"name": "s", "agents": [], "objects": [{"name": "o"}]}"#,
+            "line 1: objects: is not offered: their handlers are Elixir modules; make an agent instead",
+        ),
+    ] {
+        let error = Definition::parse(json, Format::Json).expect_err("a complaint");
+        assert_eq!(error.data().expect("data")["reason"], ":not_offered");
+        assert_eq!(error.message(), said);
+    }
 }
 
 #[test]
