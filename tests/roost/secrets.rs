@@ -141,6 +141,7 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
         "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session,
         "board_id": board, "user_id": user, "prompt": "say something",
         "agent_did": agent, "task_description": "d", "callback_url": "https://hooks.example/",
+        "steps": [{"name": "n", "step_type": "task"}],
     }));
     let seen = &mut Vec::new();
     if entry.allows(&Method::Create) {
@@ -150,7 +151,9 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     if entry.allows(&Method::Find) {
         let page = format!("{url}?$limit=1000");
         let found = ask(rest, Verb::GET, &page, None, seen).await;
-        let records = found["data"].as_array().cloned().unwrap_or_default();
+        let records = [&found["data"], &found["items"]];
+        let records = records.into_iter().find_map(Value::as_array);
+        let records = records.cloned().unwrap_or_default();
         let is_table = found.get("total").is_some() && !FLEETING.contains(&path);
         let is_vacuous = is_table && records.is_empty();
         assert!(!is_vacuous, "the sample does not make one of `{path}`");
