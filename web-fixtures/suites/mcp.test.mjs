@@ -285,10 +285,10 @@ onEveryDatabase("MCP", (database) => {
         await assert.rejects(call, (error) => error.code === -32602 && /Unknown tool: no_such_tool/.test(error.message));
       });
 
-      test("what nobody offers is no method", async () => {
+      test("there are tools, resources that can be subscribed to, and nothing else", async () => {
         const client = await local();
-        const known = Object.keys(client.getServerCapabilities());
-        assert.deepEqual(known, ["tools"]);
+        const known = client.getServerCapabilities();
+        assert.deepEqual([Object.keys(known).sort(), known.resources.subscribe], [["resources", "tools"], true]);
       });
 
       test("people see what they may, and do what their key lets them", async () => {
