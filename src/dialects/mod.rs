@@ -1,6 +1,7 @@
 //! The protocols: each turns frames into calls and events into frames, and knows no other.
 
 mod agrenting;
+mod answers;
 mod asked;
 mod body;
 mod feathers;

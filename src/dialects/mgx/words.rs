@@ -152,66 +152,50 @@ fn agent_status(state: &Value) -> &'static str {
 
 /// What happens to a run.
 fn run(happening: Happening, task: &Value) -> Vec<Word<'static>> {
-    let error = &task["error"];
-    let text = |text: &Value, usual: &str| text.as_str().unwrap_or(usual).to_owned();
-    let (event_type, data, message) = match happening {
-        Happening::Started => (
-            "analysis_start",
-            json!({}),
-            "Starting task analysis".to_owned(),
-        ),
-        Happening::Paused => {
-            let plan = plan(task);
-            let ready = Word::new("plan_ready", &plan, Some("The plan is ready"));
-            let required = Word::new(
-                "approval_required",
-                &plan,
-                Some("The plan waits for approval"),
-            );
-            return vec![ready, required];
-        }
-        Happening::Resumed => (
-            "approved",
-            decision(task),
-            "The plan is approved".to_owned(),
-        ),
-        Happening::Rejected => (
-            "rejected",
-            decision(task),
-            "The plan is rejected".to_owned(),
-        ),
+    let (error, said) = (&task["error"], &task["progress_message"]);
+    let one = |event_type, data: Value, message| vec![Word::new(event_type, &data, Some(message))];
+    match happening {
+        Happening::Started => one("analysis_start", json!({}), "Starting task analysis"),
+        Happening::Paused => [
+            ("plan_ready", "The plan is ready"),
+            ("approval_required", "The plan waits for approval"),
+        ]
+        .map(|(event_type, message)| Word::new(event_type, &plan(task), Some(message)))
+        .into(),
+        Happening::Resumed => one("approved", decision(task), "The plan is approved"),
+        Happening::Rejected => one("rejected", decision(task), "The plan is rejected"),
         Happening::Progress => {
-            let message = &task["progress_message"];
-            let data = json!({
-                "step": null,
-                "total_steps": null,
-                "current_phase": message,
-                "progress_percent": task["progress_percent"],
-            });
-            ("progress", data, text(message, "The task goes on"))
+            let message = said.as_str().unwrap_or("The task goes on");
+            one("progress", progress(task), message)
         }
         Happening::Completed => {
-            let result = [&task["output"], &task["report"]]
-                .into_iter()
-                .find(|it| !it.is_null());
-            (
+            let mut results = [&task["output"], &task["report"]].into_iter();
+            let result = results.find(|result| !result.is_null());
+            one(
                 "completion",
                 json!({ "result": result }),
-                "The task is completed".to_owned(),
+                "The task is completed",
             )
         }
-        Happening::Failed => (
-            "failure",
-            json!({ "error": error }),
-            text(error, "The task has failed"),
-        ),
-        Happening::Cancelled => (
+        Happening::Failed => {
+            let message = error.as_str().unwrap_or("The task has failed");
+            one("failure", json!({ "error": error }), message)
+        }
+        Happening::Cancelled => one(
             "cancelled",
             json!({ "error": error }),
-            "The task was cancelled".to_owned(),
+            "The task was cancelled",
         ),
-    };
-    vec![Word::new(event_type, &data, Some(&message))]
+    }
+}
+
+fn progress(task: &Value) -> Value {
+    json!({
+        "step": null,
+        "total_steps": null,
+        "current_phase": task["progress_message"],
+        "progress_percent": task["progress_percent"],
+    })
 }
 
 /// What is to be approved: a plan, or what an agent asks for.

@@ -11,6 +11,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::super::super::answers::LATER;
 use crate::{
     App,
     error::{Error, Kind},
@@ -18,9 +19,6 @@ use crate::{
 
 /// The version that the envelope tells.
 const VERSION: &str = "1.0";
-
-/// Seconds after which it may be tried again where nobody said.
-const LATER: u64 = 1;
 
 /// What is answered; [`seal`] writes it.
 #[derive(Clone)]

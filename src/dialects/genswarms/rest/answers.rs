@@ -4,21 +4,22 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::{
-    Json,
     extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::super::{asked, visitor::Visitor};
+pub(super) use super::super::super::answers::{created, ok};
+use super::super::super::{
+    answers::{Reply, failed},
+    asked,
+    visitor::Visitor,
+};
 use crate::{
     App,
     error::{Error, Kind, Result},
 };
-
-/// Seconds after which it may be tried again where nobody said.
-const LATER: u64 = 1;
 
 /// A request of somebody who may come in.
 pub(super) struct Asked(asked::Asked);
@@ -26,24 +27,11 @@ pub(super) struct Asked(asked::Asked);
 /// What a route answers.
 pub(super) type Outcome = Result<Reply, Failure>;
 
-/// What is answered where all is well.
-pub(super) struct Reply(StatusCode, Value);
-
 /// What went wrong.
 pub(super) struct Failure {
     error: Error,
     /// What is answered instead of what the error says.
     told: Option<(StatusCode, Value)>,
-}
-
-/// 200 with this.
-pub(super) const fn ok(data: Value) -> Outcome {
-    Ok(Reply(StatusCode::OK, data))
-}
-
-/// 201 with this.
-pub(super) const fn created(data: Value) -> Outcome {
-    Ok(Reply(StatusCode::CREATED, data))
 }
 
 impl Deref for Asked {
@@ -133,27 +121,11 @@ fn told(error: &Error) -> Value {
     }
 }
 
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self { error, told: own } = self;
         let (status, body) = own.unwrap_or_else(|| (status(&error), told(&error)));
-        let mut response = (status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        if [429, 503].contains(&status.as_u16()) {
-            let wait = error.data().and_then(|data| data["retryAfter"].as_u64());
-            headers.insert(header::RETRY_AFTER, wait.unwrap_or(LATER).into());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            let how = HeaderValue::from_static("Bearer");
-            headers.insert(header::WWW_AUTHENTICATE, how);
-        }
-        response
+        failed(status, body, &error)
     }
 }
 

@@ -4,21 +4,22 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::{
-    Json,
     extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::super::{asked, visitor::Visitor};
+pub(super) use super::super::super::answers::{created, ok};
+use super::super::super::{
+    answers::{Reply, failed},
+    asked,
+    visitor::Visitor,
+};
 use crate::{
     App,
     error::{Error, Kind},
 };
-
-/// Seconds after which it may be tried again where nobody said.
-const LATER: u64 = 1;
 
 /// A request of somebody who may come in.
 pub(super) struct Asked(asked::Asked);
@@ -26,21 +27,8 @@ pub(super) struct Asked(asked::Asked);
 /// What a route answers.
 pub(super) type Outcome = Result<Reply, Failure>;
 
-/// What is answered where all is well.
-pub(super) struct Reply(StatusCode, Value);
-
 /// What went wrong.
 pub(super) struct Failure(Error);
-
-/// 200 with this.
-pub(super) const fn ok(data: Value) -> Outcome {
-    Ok(Reply(StatusCode::OK, data))
-}
-
-/// 201 with this.
-pub(super) const fn created(data: Value) -> Outcome {
-    Ok(Reply(StatusCode::CREATED, data))
-}
 
 impl Deref for Asked {
     type Target = asked::Asked;
@@ -95,27 +83,11 @@ fn placed(problem: &Value) -> Value {
     json!({"type": problem["type"], "loc": place, "msg": problem["msg"]})
 }
 
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let status = StatusCode::from_u16(error.kind().status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(json!({"detail": detail(&error)}))).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            let how = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
-        }
-        if matches!(error.kind(), Kind::TooManyRequests | Kind::Unavailable) {
-            let later = error.data().and_then(|data| data["retryAfter"].as_u64());
-            let later = HeaderValue::from(later.unwrap_or(LATER));
-            response.headers_mut().insert(header::RETRY_AFTER, later);
-        }
-        response
+        failed(status, json!({"detail": detail(&error)}), &error)
     }
 }

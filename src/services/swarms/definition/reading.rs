@@ -169,20 +169,7 @@ impl Reading {
         let reserved = [&SPECIAL[..], &[ALL]].concat();
         let name = self.name(object, &reserved);
         let backend = self.inside(Step::key("backend"), |this| {
-            let given = object.get("backend").and_then(Value::as_str);
-            let backend = Backend::ALL
-                .into_iter()
-                .find(|known| given == Some(known.as_str()));
-            if backend.is_none() {
-                let given = given.or_else(|| object.get("backend")?.get(0)?.as_str());
-                match given.filter(|given| CONTAINERS.contains(given)) {
-                    Some(given) => this.wrong(format!(
-                        "{given} {NOT_OFFERED}; use echo, local or external"
-                    )),
-                    None => this.wrong("must be one of echo, local, external"),
-                }
-            }
-            backend
+            this.backend(object.get("backend"))
         });
         let command = self
             .text(object, "command")
@@ -225,6 +212,23 @@ impl Reading {
             self.wrong("is larger than 1 MiB, its skills included");
         }
         Some((spec, count))
+    }
+
+    fn backend(&mut self, value: Option<&Value>) -> Option<Backend> {
+        // Genswarms writes some as a list that begins with the word.
+        let given = value.and_then(|value| value.as_str().or_else(|| value.get(0)?.as_str()));
+        let is_word = value.is_some_and(Value::is_string);
+        let mut known = Backend::ALL.into_iter().filter(|_| is_word);
+        let backend = known.find(|known| given == Some(known.as_str()));
+        if backend.is_none() {
+            match given.filter(|given| CONTAINERS.contains(given)) {
+                Some(given) => self.wrong(format!(
+                    "{given} {NOT_OFFERED}; use echo, local or external"
+                )),
+                None => self.wrong("must be one of echo, local, external"),
+            }
+        }
+        backend
     }
 
     fn count(&mut self, value: Option<&Value>) -> usize {
