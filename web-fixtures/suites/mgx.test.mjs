@@ -6,6 +6,7 @@ import { WebSocket } from "ws";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { sendJson } from "../support/http.mjs";
+import { register } from "../support/people.mjs";
 import { closeAll, keep, soon, until } from "../support/wait.mjs";
 
 const KEYS = [
@@ -134,6 +135,41 @@ onEveryDatabase("MGX's streams", (database) => {
     for (const path of ["", "nope", "tasks/", "tasks/a/b", "workflows/executions", "workflows/steps", "agents"]) {
       await assert.rejects(watch(path), /403/, path);
       assert.equal((await fetch(`${daemon.url}/ws/${path}`)).status, 404, path);
+    }
+  });
+
+  test("what others write on a private board is not told, and pushes nothing out of a viewer's queue", async () => {
+    const guarded = await Daemon.start(database, { args: ["--auth", "required"] });
+    try {
+      const { ann, bob } = await register(guarded.url, ["admin", "ann", "bob"]);
+      const by = (person) => async (path, data) => {
+        const headers = { authorization: `Bearer ${person.token}`, "content-type": "application/json" };
+        const answer = await fetch(guarded.url + path, { method: "POST", headers, body: JSON.stringify(data) });
+        assert.equal(answer.status, 201, await answer.clone().text());
+        return answer.json();
+      };
+      const [hers, his] = [by(ann), by(bob)];
+      const { board_id } = await hers("/boards", { name: "secret", visibility: "private" });
+      const secret = (await hers("/sessions", { board_id })).session_id;
+      const open = (await his("/sessions", {})).session_id;
+      const socket = new WebSocket(`${guarded.url.replace("http", "ws")}/ws/stream?token=${bob.token}`);
+      keep(() => socket.terminate());
+      const said = [];
+      socket.on("message", (data) => said.push(JSON.parse(data).data.message.content));
+      await soon(new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject)), "it opens");
+      socket.pause();
+      const content = "x".repeat(8_000);
+      // More than sockets hold: the queue is full, and its oldest gave way.
+      for (let n = 0; n < 20; n++) await his("/messages/bulk", Array.from({ length: 250 }, () => ({ session_id: open, content })));
+      await his("/messages/bulk", Array.from({ length: 100 }, (_, n) => ({ session_id: open, content: `own ${n}` })));
+      await hers("/messages/bulk", Array.from({ length: 250 }, () => ({ session_id: secret, content: "secret" })));
+      socket.resume();
+      await until(() => said.includes("own 99"), "the newest come");
+      const own = said.filter((content) => content.startsWith("own"));
+      assert.deepEqual(own, Array.from({ length: 100 }, (_, n) => `own ${n}`));
+      assert.ok(!said.includes("secret"));
+    } finally {
+      await guarded.stop();
     }
   });
 
