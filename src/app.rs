@@ -84,6 +84,7 @@ pub fn own_services(config: &Config) -> Result<Services, String> {
         workspace,
         agent: agent(config)?,
         local: local(config),
+        approval: config.agent.approval_secs,
         webhooks,
     };
     tls::prepare();

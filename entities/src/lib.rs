@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod api_key_digests;
 pub mod api_keys;
+pub mod assignments;
 pub mod board_members;
 pub mod board_sessions;
 pub mod boards;
@@ -15,6 +16,7 @@ pub mod events;
 pub mod hirings;
 pub mod log_head;
 pub mod messages;
+pub mod plans;
 pub mod private_boards;
 pub mod refresh_tokens;
 pub mod repos;

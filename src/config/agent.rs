@@ -33,6 +33,10 @@ pub struct AgentConfig {
     /// Bytes that the command may print for a prompt
     #[arg(long, env = "AGENT_OUTPUT", default_value_t = 64 * 1024 * 1024, value_parser = value_parser!(u64).range(1024..), global = true)]
     pub agent_output: u64,
+
+    /// Seconds that a plan waits for approval before its run has failed
+    #[arg(long, env = "APPROVAL_SECS", default_value = "300", value_parser = seconds, global = true)]
+    pub approval_secs: Duration,
 }
 
 /// Who answers prompts.

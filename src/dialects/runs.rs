@@ -67,6 +67,11 @@ pub(super) fn happened(event: &Event, task: &Value) -> &'static [Happening] {
     }
 }
 
+/// Whether what a task asked for was refused.
+pub(super) fn is_denied(task: &Value) -> bool {
+    task["permission_request"]["status"] == "denied"
+}
+
 /// Whether a task was at work.
 fn is_open(task: &Record) -> bool {
     !is_over(task) && text(task, "status") != Some("created")

@@ -3,7 +3,7 @@
 //! It needs no keys and starts no program, so every demo and test can run. Words of the prompt steer it,
 //! in their order: `/sleep MS` pauses, `/slow MS` pauses before every word from then on, `/long N` says
 //! N words, `/ask` asks for a permission and tells what was decided, `/hang` waits until it is stopped,
-//! `/fail TEXT` fails with the rest of the line.
+//! `/fail TEXT` fails with the rest of the line. With the permission mode `plan` it makes a plan only.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use super::{Agent, Decision, Output, Prompt, Run, Usage, story::Story};
 
 /// The model that it says it is.
 const MODEL: &str = "echo";
+
+/// What it plans, whatever it is asked.
+const PLAN: &str = "1. Count the words\n2. Do as the prompt says\n3. Repeat it";
 
 /// Characters of the prompt that are repeated.
 const REPEATED: usize = 2_000;
@@ -103,6 +106,10 @@ impl Telling {
             model: Some(MODEL.to_owned()),
         })
         .await;
+        if self.prompt.permission_mode.as_deref() == Some("plan") {
+            self.stream(PLAN, Output::Text).await;
+            return Output::Done;
+        }
         let steps = steps(&self.prompt.text);
         if let Some(Step::Slow(pause)) = steps.first() {
             self.pause = *pause;

@@ -6,6 +6,7 @@
 pub mod agent_events;
 pub mod agents;
 pub mod api_keys;
+pub mod assignments;
 pub mod authentication;
 pub mod board_members;
 pub mod board_sessions;
@@ -53,7 +54,7 @@ pub mod worktrees;
 pub use git::Workspace;
 pub use registry::{Service, Services};
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use self::{
     agent_events::AgentEvents,
@@ -72,7 +73,7 @@ use self::{
     records::Records,
     refresh::Refresh,
     registry::Need,
-    runs::{Decide, Prompts, Queue, Runs, Stop},
+    runs::{Approve, Decide, Prompts, Queue, Runs, Stop},
     session_streams::SessionStreams,
     stream_tokens::MakeTokens,
     streams::{Chunks, Streams},
@@ -98,6 +99,8 @@ pub struct Outside {
     pub agent: SharedAgent,
     /// What local agents of swarms are run with, but for the command.
     pub local: runner::command::Settings,
+    /// How long plans wait for approval.
+    pub approval: Duration,
     /// How webhooks are called.
     pub webhooks: webhooks::Settings,
 }
@@ -124,7 +127,9 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
         streams,
         services.tasks.clone(),
         services.stopping.clone(),
+        outside.approval,
     );
+    assignments::register(services, [&sessions, &tasks], &runs);
     services.add("board-members", board_members::service());
     services.add("health", Health).open();
     services.add("events", Events);
@@ -297,6 +302,7 @@ fn register_runs(services: &mut Services, runs: &Arc<Runs>) {
     services.add("sessions/:id/messages/queue", Queue(of()));
     services.add("sessions/:id/stop", Stop(of()));
     services.add("sessions/:id/permission-decision", Decide(of()));
+    services.add("tasks/:id/approve", Approve(of()));
 }
 
 /// Registers who works for others.

@@ -225,6 +225,14 @@ fn moved(before: Option<&Record>, changes: &Record) -> Option<String> {
         before.and_then(|task| text(task, "status")),
         text(changes, "status"),
     );
+    // What takes its question back and fails was not refused: it broke off.
+    let takes_back = changes
+        .get("permission_request")
+        .is_some_and(Value::is_null);
+    let from = match (from, to) {
+        (Some("awaiting_permission"), Some("failed")) if takes_back => Some("running"),
+        (from, _) => from,
+    };
     if let Some(to) = to.filter(|to| from != Some(to)) {
         return Some(format!("{}>{to}", from.unwrap_or_default()));
     }

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use entities::workspaces;
 use sea_orm::{
     Order,
-    sea_query::{Condition, Expr, ExprTrait},
+    sea_query::{Condition, Expr, ExprTrait, SelectStatement},
 };
 use serde_json::{Value, json};
 
@@ -116,6 +116,24 @@ pub(super) async fn of(asked: &Value, work: &mut Work<'_>) -> Result<Record> {
     TABLE.insert(work.tx, &as_record(row)).await
 }
 
+/// Those with these ids.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn several(ids: &[&str], db: &mut dyn Reader) -> Result<Vec<Record>> {
+    let these = Expr::col(workspaces::Column::Id).is_in(ids.iter().copied());
+    db.select(&TABLE.select(these.into()), TABLE.columns())
+        .await
+}
+
+/// The default one, if it is there yet.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn default(db: &mut dyn Reader) -> Result<Option<Record>> {
+    with_slug(DEFAULT, db).await
+}
+
 /// As [`of`], but that the default one may not be there yet.
 async fn known(asked: &Value, db: &mut dyn Reader) -> Result<Option<Record>> {
     let said = |name: &str| asked[name].as_str().filter(|text| !text.is_empty());
@@ -150,14 +168,14 @@ async fn with_slug(slug: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
 async fn list(call: &Call, store: &Store) -> Result<Value> {
     let (skip, limit) = page(&call.query)?;
     let db: &mut dyn Reader = &mut store.reader();
-    let total = TABLE.count(db, Condition::all()).await?;
-    let mut select = TABLE.select(Condition::all());
-    select
-        .order_by(workspaces::Column::CreatedAt, Order::Asc)
-        .order_by(workspaces::Column::Id, Order::Asc)
-        .offset(skip)
-        .limit(limit);
-    let items = db.select(&select, TABLE.columns()).await?;
+    let oldest = |select: &mut SelectStatement| {
+        select
+            .order_by(workspaces::Column::CreatedAt, Order::Asc)
+            .order_by(workspaces::Column::Id, Order::Asc);
+    };
+    let (items, total) = TABLE
+        .page(Condition::all(), oldest, (skip, limit), db)
+        .await?;
     Ok(json!({"items": items, "total": total, "skip": skip, "limit": limit}))
 }
 

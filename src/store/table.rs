@@ -198,6 +198,24 @@ impl Table {
         )))
     }
 
+    /// A page of the rows that fit, in an order, and how many fit.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn page(
+        &self,
+        fits: Condition,
+        order: impl FnOnce(&mut SelectStatement),
+        (skip, limit): (u64, u64),
+        db: &mut dyn Reader,
+    ) -> Result<(Vec<Record>, u64)> {
+        let total = self.count(db, fits.clone()).await?;
+        let mut select = self.select(fits);
+        order(&mut select);
+        select.offset(skip).limit(limit);
+        Ok((db.select(&select, &self.columns).await?, total))
+    }
+
     /// Inserts a record and returns it with every column.
     ///
     /// # Errors

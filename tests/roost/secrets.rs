@@ -132,7 +132,7 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     let segments: Vec<_> = path.split('/').collect();
     let (entry, _) = daemon.app.services.find(&segments).expect("a service");
     let board = rest.create("boards", &json!({})).await["board_id"].clone();
-    let session = rest.create("sessions", &json!({})).await["session_id"].clone();
+    let session = rest.create("sessions", &json!({"title": "n"})).await["session_id"].clone();
     let agent = rest.create("agents", &json!({"name": "n"})).await["did"].clone();
     let is_board = path.starts_with("boards");
     let id = if is_board { &board } else { &session };
@@ -141,7 +141,7 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
         "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session,
         "board_id": board, "user_id": user, "prompt": "say something",
         "agent_did": agent, "task_description": "d", "callback_url": "https://hooks.example/",
-        "steps": [{"name": "n", "step_type": "task"}],
+        "steps": [{"name": "n", "step_type": "task"}], "assignment_id": session,
     }));
     let seen = &mut Vec::new();
     if entry.allows(&Method::Create) {

@@ -12,7 +12,7 @@ use serde_json::{
 };
 
 use super::{
-    super::runs::{Happening, happened},
+    super::runs::{Happening, happened, is_denied},
     filter::Filter,
 };
 use crate::{
@@ -198,12 +198,10 @@ fn run(happening: Happening, task: &Value) -> Word {
             let data = json!({"node_id": node, "reason": reason(), "request": request});
             ("execution_paused", data)
         }
-        Happening::Resumed => {
-            let data = json!({"node_id": node, "decision": "approved", "feedback": feedback()});
-            ("execution_resumed", data)
-        }
-        Happening::Rejected => {
-            let data = json!({"node_id": node, "decision": "rejected", "feedback": feedback()});
+        Happening::Resumed | Happening::Rejected => {
+            let is_rejected = happening == Happening::Rejected || is_denied(task);
+            let decision = if is_rejected { "rejected" } else { "approved" };
+            let data = json!({"node_id": node, "decision": decision, "feedback": feedback()});
             ("execution_resumed", data)
         }
         Happening::Progress => {

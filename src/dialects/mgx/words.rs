@@ -8,10 +8,10 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::super::runs::{Happening, happened};
+use super::super::runs::{Happening, happened, is_denied};
 use crate::{
     core::{event::Event, stamp::LogId},
-    services::{agent_events, rules::MOVED, signals},
+    services::{agent_events, rules::MOVED, runs::plans, signals},
 };
 
 /// The wire's event: eleven keys, always all of them; a twelfth where stamps were asked for.
@@ -162,8 +162,12 @@ fn run(happening: Happening, task: &Value) -> Vec<Word<'static>> {
         ]
         .map(|(event_type, message)| Word::new(event_type, &plan(task), Some(message)))
         .into(),
-        Happening::Resumed => one("approved", decision(task), "The plan is approved"),
-        Happening::Rejected => one("rejected", decision(task), "The plan is rejected"),
+        Happening::Resumed if !is_denied(task) => {
+            one("approved", decision(task), "The plan is approved")
+        }
+        Happening::Resumed | Happening::Rejected => {
+            one("rejected", decision(task), "The plan is rejected")
+        }
         Happening::Progress => {
             let message = said.as_str().unwrap_or("The task goes on");
             one("progress", progress(task), message)
@@ -201,7 +205,7 @@ fn progress(task: &Value) -> Value {
 /// What is to be approved: a plan, or what an agent asks for.
 fn plan(task: &Value) -> Value {
     let request = &task["permission_request"];
-    match request.get("plan") {
+    match plans::waiting(request) {
         Some(plan) => json!({ "plan": plan }),
         None => {
             let plan = json!({"steps": [], "estimated_time": null, "resources": []});

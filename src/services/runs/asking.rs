@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Runs, at, clean, there};
+use super::{Runs, at, clean, plans, there};
 use crate::{
     core::{identity::Identity, turn::Turn},
     error::{Error, Result},
@@ -23,7 +23,7 @@ pub(super) struct Question {
 }
 
 /// A question that somebody decides on.
-struct Asked {
+pub(super) struct Asked {
     task: String,
     message: String,
     /// Whether the run asks for nothing else.
@@ -69,6 +69,9 @@ impl Runs {
             "content": content,
         });
         self.messages.create(asked, work).await?;
+        if let Some(plan) = plans::asked(&question.input) {
+            plans::keep(task, &plan, work).await?;
+        }
         let request = json!({
             "request_id": question.id,
             "tool_name": question.tool,
@@ -120,20 +123,26 @@ impl Runs {
             Ok(asked.map(|_| id))
         };
         let session = store.write(&turn, unit).await?;
-        // Only once it is stored, and once.
+        if let Some(session) = session {
+            self.send(&session, decision);
+        }
+        Ok(json!({"success": true}))
+    }
+
+    /// Tells a run what was decided: only once that is stored, and once.
+    pub(super) fn send(&self, session: &str, decision: Decision) {
         let mut active = self.lock();
-        if let Some(run) = session.and_then(|session| active.get_mut(&session))
+        if let Some(run) = active.get_mut(session)
             && run.questions.remove(&decision.id).is_some()
             && let Some(decisions) = &run.decisions
         {
             // The run may have ended just now.
             drop(decisions.send(decision));
         }
-        Ok(json!({"success": true}))
     }
 
     /// The question that a decision is about, if anybody still asks it.
-    fn asked(&self, session: &str, decision: &Decision, data: &Value) -> Option<Asked> {
+    pub(super) fn asked(&self, session: &str, decision: &Decision, data: &Value) -> Option<Asked> {
         let active = self.lock();
         let run = active.get(session)?;
         let task = data["taskId"].as_str();
@@ -146,7 +155,8 @@ impl Runs {
         })
     }
 
-    async fn tell(
+    /// Notes a decision in the question, the task and the session; a run whose plan is refused has failed.
+    pub(super) async fn tell(
         &self,
         session: &str,
         asked: &Asked,
@@ -156,11 +166,20 @@ impl Runs {
     ) -> Result<()> {
         let status = if decision.allow { "approved" } else { "denied" };
         self.mark(&asked.message, status, data, work).await?;
-        if !asked.is_only {
+        let task = self.tasks.read(work.tx, &asked.task, &Identity::System);
+        let Some(task) = there(task.await)?.filter(|_| asked.is_only) else {
             return Ok(());
-        }
-        let goes_on = json!({"status": "running", "permission_request": null});
+        };
+        let request = plans::answered(&task, status, decision.reason.as_deref());
+        let plan = (status, decision.reason.as_deref());
+        plans::decided(&asked.task, plan, work).await?;
         let waits = ["awaiting_permission"];
+        if !decision.allow && decision.id == Self::plan_of(&asked.task) {
+            let why = plans::refused(decision.reason.as_deref());
+            let failed = json!({"status": "failed", "error": why, "permission_request": request});
+            return self.change_task(&asked.task, &waits, failed, work).await;
+        }
+        let goes_on = json!({"status": "running", "permission_request": request});
         self.change_task(&asked.task, &waits, goes_on, work).await?;
         let goes_on = json!({"status": "running"});
         self.sessions.patch(session, goes_on, work).await.map(drop)

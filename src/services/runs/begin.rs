@@ -1,10 +1,11 @@
 //! How a prompt begins to run.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use entities::runs;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     core::{Record, clock::Timestamp, identity::Identity, turn::Turn},
     error::{Error, Result},
-    runner::Prompt,
+    runner::{Decision, Prompt},
     services::values::text,
     store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
@@ -36,6 +37,25 @@ pub(super) struct Asked {
     pub(super) task: Option<String>,
     /// Which user asked.
     pub(super) author: Option<String>,
+    /// Whether a plan is made first, and decided on.
+    pub(super) plans: bool,
+}
+
+/// How far a run is when it is begun with.
+pub(super) enum Course {
+    /// The agent does what it is asked.
+    Do,
+    /// It makes a plan first.
+    Plan,
+    /// The plan waits for a decision, as it did before the daemon came back.
+    Decide(Waiting),
+}
+
+/// A plan that waits.
+pub(super) struct Waiting {
+    pub(super) plan: Value,
+    pub(super) since: Timestamp,
+    pub(super) decided: mpsc::UnboundedReceiver<Decision>,
 }
 
 /// A run that begins. Where it does not go on, the session is free again.
@@ -47,6 +67,7 @@ pub(super) struct Started {
     pub(super) runs: Arc<Runs>,
     /// Cancelled once nothing runs any more.
     pub(super) over: CancellationToken,
+    pub(super) course: Course,
 }
 
 impl Drop for Started {
@@ -70,6 +91,11 @@ impl Asked {
                 "`prompt` must not hold the character NUL",
             ));
         }
+        let plans = match &data["plan"] {
+            Value::Null => false,
+            Value::Bool(plans) => *plans,
+            _ => return Err(Error::bad_request("`plan` must be true or false")),
+        };
         Ok(Self {
             text: prompt.to_owned(),
             permission_mode: data["permissionMode"].as_str().map(str::to_owned),
@@ -77,6 +103,7 @@ impl Asked {
             author: by.user_id().map(str::to_owned),
             by,
             task: None,
+            plans,
         })
     }
 }
@@ -142,19 +169,36 @@ impl Runs {
         };
         self.sessions.patch(&id, changes, work).await?;
         remember(&id, &task, work).await?;
+        let course = if asked.plans {
+            Course::Plan
+        } else {
+            Course::Do
+        };
+        Ok(self.enter(session, asked, task, (work.now, course)))
+    }
+
+    /// Notes that a session runs a task.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        session: &Record,
+        asked: Asked,
+        task: String,
+        (at, course): (Timestamp, Course),
+    ) -> Started {
+        let id = owned(session, "session_id");
         let stop = CancellationToken::new();
         let active = Active {
             task: task.clone(),
             stop: stop.clone(),
             decisions: None,
-            questions: std::collections::HashMap::new(),
+            questions: HashMap::new(),
         };
         self.lock().insert(id.clone(), active);
         let inside = |field: &str, name: &str| {
             let value = session.get(field)?.get(name)?.as_str()?;
             Some(value.to_owned())
         };
-        Ok(Started {
+        Started {
             prompt: Prompt {
                 text: asked.text,
                 session: id,
@@ -168,10 +212,11 @@ impl Runs {
             },
             streams: asked.streams,
             stop,
-            at: work.now,
+            at,
             runs: Arc::clone(self),
             over: CancellationToken::new(),
-        })
+            course,
+        }
     }
 
     /// Fails a task whose end was never stored: nothing runs it any more.

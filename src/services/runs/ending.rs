@@ -48,6 +48,10 @@ impl Runs {
             .from(runs::Entity);
         let reader: &mut dyn Reader = &mut store.reader();
         for run in reader.select(&select, &columns).await? {
+            if let Some(started) = self.await_again(&run, &mut *reader).await? {
+                self.launch(started, store);
+                continue;
+            }
             let ended = Ended {
                 session: owned(&run, "session_id"),
                 task: owned(&run, "task_id"),

@@ -12,15 +12,22 @@ use crate::{
         hub::Sink,
         identity::Identity,
     },
+    runner::Decision,
     services::tasks::{OVER, is_over},
     store::Store,
 };
 
 /// What is read of a task's event; whoever changed it may have asked for other fields only.
 #[derive(Deserialize)]
-struct Status<'a> {
-    #[serde(borrow)]
-    status: Option<std::borrow::Cow<'a, str>>,
+struct Status {
+    status: Option<String>,
+    permission_request: Option<Answer>,
+}
+
+/// What was said to what the task asked.
+#[derive(Deserialize)]
+struct Answer {
+    feedback: Option<String>,
 }
 
 impl Sink for Runs {
@@ -41,7 +48,8 @@ impl Sink for Runs {
                 ("sessions", "removed") => run.stop.cancel(),
                 ("tasks", "removed") if is_its_task => run.stop.cancel(),
                 ("tasks", "patched" | "updated") if is_its_task => match status(event) {
-                    Some(status) if OVER.contains(&&*status) => run.stop.cancel(),
+                    Some((status, _)) if OVER.contains(&&*status) => run.stop.cancel(),
+                    Some((status, answer)) if status == "running" => run.let_go(answer),
                     Some(_) => {}
                     None => self.look(run),
                 },
@@ -53,10 +61,32 @@ impl Sink for Runs {
     fn whisper(&self, _delta: &Delta) {}
 }
 
-fn status(event: &Event) -> Option<String> {
+/// A task's status, and what was said to what it asked.
+fn status(event: &Event) -> Option<(String, Option<String>)> {
     let data = event.views.first()?.data.get();
-    let read: Status<'_> = serde_json::from_str(data).ok()?;
-    read.status.map(std::borrow::Cow::into_owned)
+    let read: Status = serde_json::from_str(data).ok()?;
+    let said = read.permission_request.and_then(|answer| answer.feedback);
+    read.status.map(|status| (status, said))
+}
+
+impl Active {
+    /// Goes on with its plan, if that waits: whoever says that the task runs has approved it.
+    fn let_go(&self, feedback: Option<String>) {
+        let id = Runs::plan_of(&self.task);
+        if let Some(decisions) = self
+            .decisions
+            .as_ref()
+            .filter(|_| self.questions.contains_key(&id))
+        {
+            let decision = Decision {
+                id,
+                allow: true,
+                reason: feedback,
+            };
+            // The run may have ended just now.
+            drop(decisions.send(decision));
+        }
+    }
 }
 
 impl Runs {

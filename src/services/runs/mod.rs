@@ -5,17 +5,20 @@
 //! executes prompts is an [`Agent`](crate::runner::Agent); what it says becomes records, and deltas
 //! on the way to them.
 
+mod approving;
 mod asking;
 mod begin;
 mod ending;
 mod gathering;
 mod heed;
 mod own;
+pub(crate) mod plans;
 mod queue;
 mod routes;
 mod telling;
 mod watch;
 
+pub use approving::Approve;
 pub(super) use gathering::pieces;
 pub(super) use own::{Begun, Outcome};
 pub use routes::{Decide, Prompts, Queue, Stop};
@@ -24,6 +27,7 @@ pub(super) use watch::insist;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -55,6 +59,8 @@ pub struct Runs {
     tracker: TaskTracker,
     /// Cancelled when the daemon stops.
     stopping: CancellationToken,
+    /// How long a plan waits for approval.
+    approval: Duration,
     /// What runs, by session. It changes inside units of work, so that what decides is current.
     active: Mutex<HashMap<String, Active>>,
     /// The database and the runtime, once the daemon serves.
@@ -80,6 +86,7 @@ impl Runs {
         streams: Arc<Streams>,
         tracker: TaskTracker,
         stopping: CancellationToken,
+        approval: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
             agent,
@@ -89,6 +96,7 @@ impl Runs {
             streams,
             tracker,
             stopping,
+            approval,
             active: Mutex::default(),
             served: OnceLock::new(),
         })

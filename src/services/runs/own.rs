@@ -12,7 +12,7 @@ use super::{
     watch::preview,
 };
 use crate::{
-    core::{Record, identity::Identity},
+    core::{Record, identity::Identity, turn::Turn},
     error::Result,
     services::{tasks::is_over, values::text},
     store::{Store, lane::Work, transaction::Reader},
@@ -20,7 +20,7 @@ use crate::{
 
 /// A run that began in a unit of work; it goes on once it is [launched](Runs::set_off).
 pub(in crate::services) struct Begun {
-    started: Started,
+    started: Box<Started>,
     /// The session and the task.
     pub(in crate::services) session: String,
     pub(in crate::services) task: String,
@@ -71,12 +71,13 @@ impl Runs {
             by: Identity::System,
             task: None,
             author: author.map(str::to_owned),
+            plans: false,
         };
         let started = self.begin(&session, asked, work).await?;
         Ok(Begun {
             session: started.prompt.session.clone(),
             task: started.prompt.task.clone(),
-            started,
+            started: Box::new(started),
         })
     }
 
@@ -87,7 +88,7 @@ impl Runs {
         store: &Store,
     ) -> CancellationToken {
         let over = begun.started.over.clone();
-        self.launch(begun.started, store);
+        self.launch(*begun.started, store);
         over
     }
 
@@ -138,8 +139,32 @@ impl Runs {
         }
     }
 
+    /// Asks a session's agent something, as `sessions/:id/prompt` does; the task's id.
+    ///
+    /// # Errors
+    /// As that service answers.
+    pub(in crate::services) async fn ask_for(
+        self: Arc<Self>,
+        session: &str,
+        data: &Value,
+        (by, turn, store): (Identity, Turn, Store),
+    ) -> Result<String> {
+        let asked = Asked::read(data, by)?;
+        let asking = Arc::clone(&self).ask(session.to_owned(), asked, turn, store);
+        let answer = self.detach(asking).await?;
+        let task = answer.data["taskId"].as_str().unwrap_or_default();
+        Ok(task.to_owned())
+    }
+
     /// What the agent said last in a task.
-    async fn last_words(&self, task: &Record, db: &mut dyn Reader) -> Result<String> {
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(in crate::services) async fn last_words(
+        &self,
+        task: &Record,
+        db: &mut dyn Reader,
+    ) -> Result<String> {
         let query = json!({
             "session_id": at(task, "session_id"),
             "task_id": at(task, "task_id"),

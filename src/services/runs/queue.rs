@@ -81,6 +81,7 @@ impl Runs {
                 "permission_mode": asked.permission_mode,
                 "stream": asked.streams,
                 "created_by": asked.author,
+                "plan": asked.plans,
             },
             "status": "queued",
             "queue_position": next,
@@ -167,6 +168,7 @@ impl Runs {
                 by: Identity::System,
                 task: text(&message, "task_id").map(str::to_owned),
                 author: said["created_by"].as_str().map(str::to_owned),
+                plans: said["plan"] == json!(true),
             };
             if self.is_to_be_done(asked.task.as_deref(), work).await? {
                 return self.begin(&record, asked, work).await.map(Some);

@@ -176,7 +176,7 @@ impl Runs {
     }
 
     /// Does something to its end, whether or not the caller waits for it.
-    async fn detach(
+    pub(super) async fn detach(
         &self,
         work: impl Future<Output = Result<Value>> + Send + 'static,
     ) -> Result<Answer> {

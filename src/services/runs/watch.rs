@@ -1,19 +1,27 @@
 //! Follows a run: what the agent says becomes messages, events and deltas.
 
-use std::{sync::Arc, time::Duration};
+mod planning;
+
+use std::{mem::replace, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    PREVIEW, Runs, asking::Question, begin::Started, clean, ending::Ended, gathering::Gathering,
-    start, telling::Telling,
+    PREVIEW, Runs,
+    asking::Question,
+    begin::{Course, Started},
+    clean,
+    ending::Ended,
+    gathering::Gathering,
+    plans, start,
+    telling::Telling,
 };
 use crate::{
     core::turn::Turn,
     error::{Error, Kind, Result},
-    runner::{Output, Usage},
+    runner::{Output, Prompt, Usage},
     store::{Store, lane::Work},
 };
 
@@ -30,6 +38,12 @@ struct Watch {
     tools: u64,
     model: Option<String>,
     usage: Option<Usage>,
+    /// What was used before the agent began anew.
+    spent: Usage,
+    /// What the agent said last.
+    said: String,
+    /// Whether the agent asked for its plan's approval by itself.
+    has_planned: bool,
     /// Why the run had to be given up.
     trouble: Option<Error>,
 }
@@ -67,18 +81,39 @@ impl Watch {
             tools: 0,
             model: None,
             usage: None,
+            spent: Usage::default(),
+            said: String::new(),
+            has_planned: false,
             trouble: None,
         }
     }
 
     /// Follows the run to its end; whether what waits behind it may begin.
     async fn follow(mut self) -> bool {
-        let asked = self.say("user", "user", json!(self.started.prompt.text), None);
+        let end = match replace(&mut self.started.course, Course::Do) {
+            Course::Do => {
+                let prompt = self.started.prompt.clone();
+                let said = prompt.text.clone();
+                self.execute(prompt, said).await
+            }
+            Course::Plan => self.plan().await,
+            Course::Decide(waiting) => self.decide(waiting).await,
+        };
+        // The daemon that comes back says what became of it.
+        match end {
+            Some(end) => self.finish(end).await,
+            None => false,
+        }
+    }
+
+    /// Has the agent execute a prompt, of which viewers are told what is said; how it ended, `None` if the
+    /// daemon stops.
+    async fn execute(&mut self, prompt: Prompt, said: String) -> Option<Output> {
+        let asked = self.say("user", "user", json!(said), None);
         if let Err(error) = asked.await {
             self.give_up(error);
         }
         let stop = self.started.stop.clone();
-        let prompt = self.started.prompt.clone();
         let mut run = self
             .runs
             .agent
@@ -103,11 +138,7 @@ impl Watch {
                 self.give_up(error);
             }
         }
-        // The daemon that comes back says what became of it.
-        if stopping.is_cancelled() {
-            return false;
-        }
-        self.finish(end).await
+        (!stopping.is_cancelled()).then_some(end)
     }
 
     /// Ends a run whose records cannot be written: its session is gone, or says why it failed.
@@ -130,14 +161,7 @@ impl Watch {
                 self.telling.text(&chunk).await
             }
             Output::Forget => self.telling.forget().await,
-            Output::Message(content) => {
-                let grown = self.telling.complete(None).await?;
-                if grown.is_none() {
-                    self.gathering.words(&preview(&content)).await;
-                }
-                let id = grown.map(|(id, _)| id.to_string());
-                self.say("assistant", "assistant", content, id).await
-            }
+            Output::Message(content) => self.hear(content).await,
             Output::ToolStart { id, name, .. } => {
                 self.tools += 1;
                 let what = json!({"tool_use_id": id, "tool_name": name});
@@ -164,6 +188,7 @@ impl Watch {
                 input,
                 tool_use,
             } => {
+                self.has_planned |= plans::asked(&input).is_some();
                 let question = Question {
                     id,
                     tool,
@@ -180,6 +205,17 @@ impl Watch {
         }
     }
 
+    /// Stores what the agent said.
+    async fn hear(&mut self, content: Value) -> Result<()> {
+        let grown = self.telling.complete(None).await?;
+        self.said = preview(&content);
+        if grown.is_none() {
+            self.gathering.words(&self.said).await;
+        }
+        let id = grown.map(|(id, _)| id.to_string());
+        self.say("assistant", "assistant", content, id).await
+    }
+
     /// Notes what the agent calls its session, and what model it uses.
     async fn meet(&mut self, id: Option<String>, model: Option<String>) -> Result<()> {
         let runs = Arc::clone(&self.runs);
@@ -191,6 +227,9 @@ impl Watch {
             return Ok(());
         }
         self.model = news.clone().or_else(|| self.model.take());
+        if id.is_some() {
+            self.started.prompt.agent_session.clone_from(&id);
+        }
         self.write(async move |work: &mut Work<'_>| {
             if let Some(model) = news {
                 let model = json!({"model": model});
@@ -307,7 +346,7 @@ impl Watch {
             status,
             error,
             tools: self.tools,
-            usage: self.usage,
+            usage: self.used(),
             began: Some(self.started.at),
             questions,
         };

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    services::runs::{Begun, Outcome},
+    services::{
+        assignments,
+        runs::{Begun, Outcome},
+    },
     store::lane::Work,
 };
 
@@ -139,6 +142,8 @@ impl Workflows {
             .runs
             .begin_own(session, &title, (prompt, author), work)
             .await?;
+        let workspace = execution.text("workspace_id");
+        assignments::place(&begun.session, workspace, work).await?;
         let changes = json!({
             "session_id": begun.session,
             "task_id": begun.task,

@@ -204,7 +204,7 @@ async fn list(call: &Call, store: &Store) -> Result<Value> {
     let newest = |select: &mut SelectStatement| {
         newest(select, workflows::Column::CreatedAt, workflows::Column::Id);
     };
-    let (found, total) = rows::page(&WORKFLOWS, fits, newest, (skip, limit), &mut db).await?;
+    let (found, total) = WORKFLOWS.page(fits, newest, (skip, limit), &mut db).await?;
     let mut items = Vec::with_capacity(found.len());
     for row in found {
         items.push(showing::workflow(row, &mut db).await?);
@@ -235,7 +235,9 @@ async fn executions(call: &Call, store: &Store) -> Result<Value> {
         fits = fits.add(Expr::col(Status).eq(status));
     }
     let newest = |select: &mut SelectStatement| newest(select, ExecutionNumber, Id);
-    let (found, total) = rows::page(&EXECUTIONS, fits, newest, (skip, limit), &mut db).await?;
+    let (found, total) = EXECUTIONS
+        .page(fits, newest, (skip, limit), &mut db)
+        .await?;
     let items: Vec<_> = found
         .into_iter()
         .map(|row| showing::execution(&Execution(row), now))

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use entities::{step_executions, workflow_executions, workflow_steps, workflows};
 use sea_orm::{
     Order,
-    sea_query::{Condition, Expr, ExprTrait, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -253,19 +253,4 @@ pub(super) async fn run(
         .add(Expr::col(StepId).eq(step));
     let rows = db.select(&RUNS.select(own), RUNS.columns()).await?;
     Ok(rows.into_iter().next().map(StepRun))
-}
-
-/// A page of a table's rows that fit, the newest first, and how many fit.
-pub(super) async fn page(
-    table: &Table,
-    fits: Condition,
-    newest: impl FnOnce(&mut SelectStatement),
-    (skip, limit): (u64, u64),
-    db: &mut dyn Reader,
-) -> Result<(Vec<Record>, u64)> {
-    let total = table.count(db, fits.clone()).await?;
-    let mut select = table.select(fits);
-    newest(&mut select);
-    select.offset(skip).limit(limit);
-    Ok((db.select(&select, table.columns()).await?, total))
 }

@@ -1,9 +1,11 @@
-//! `/api/workspaces` and `/api/workflows`: MGX's REST.
+//! `/api/workspaces`, `/api/tasks`, `/api/runs` and `/api/workflows`: MGX's REST.
 //!
 //! Each route makes calls on services and puts what they answer into MGX's forms. Every path is served with a
 //! slash at its end and without. Source: docs/protocols/mgx.md, "REST".
 
 mod answers;
+mod runs;
+mod tasks;
 mod workflows;
 mod workspaces;
 
@@ -15,11 +17,21 @@ use axum::{
 };
 
 use self::answers::{Asked, Failure, Outcome, created, ok};
-use crate::{App, core::Record, error::Error};
+use crate::{
+    App,
+    core::{Record, call::Method},
+    error::Error,
+};
 
 /// The routes.
 pub(in crate::dialects) fn routes(app: &Arc<App>) -> Router {
-    [workspaces::routes(), workflows::routes()]
+    let parts = [
+        workspaces::routes(),
+        tasks::routes(),
+        runs::routes(),
+        workflows::routes(),
+    ];
+    parts
         .into_iter()
         .fold(Router::new(), Router::merge)
         .method_not_allowed_fallback(not_allowed)
@@ -50,6 +62,30 @@ async fn not_allowed() -> Failure {
 }
 
 impl Asked {
+    /// Data with the workspace that is meant.
+    async fn placed(&self, mut data: serde_json::Value) -> Result<serde_json::Value, Failure> {
+        let workspace = self.workspace().await?;
+        data["workspace_id"] = serde_json::json!(workspace.get("id"));
+        Ok(data)
+    }
+
+    /// Changes something.
+    async fn change(&self, service: &str, id: &str, data: serde_json::Value) -> Outcome {
+        let (path, id) = ([service], serde_json::json!(id));
+        let changed = self.call(&path, Method::Patch, |call| {
+            call.id = Some(id);
+            call.data = data;
+        });
+        ok(changed.await?)
+    }
+
+    /// Removes something.
+    async fn remove(&self, service: &str, id: &str) -> Result<serde_json::Value, Failure> {
+        let (path, id) = ([service], serde_json::json!(id));
+        let removed = self.call(&path, Method::Remove, |call| call.id = Some(id));
+        Ok(removed.await?)
+    }
+
     /// The workspace that headers or parameters name; the default one, if none does.
     async fn workspace(&self) -> Result<Record, Failure> {
         let mut meant = Record::new();

@@ -7,10 +7,10 @@ use axum::{
     extract::Path,
     routing::{get, post},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Asked, Failure, Outcome, at, created, nothing_else, ok};
-use crate::{App, core::call::Method};
+use super::{Asked, Outcome, at, created, nothing_else, ok};
+use crate::App;
 
 const MISSING: &str = "Workflow not found";
 const NO_EXECUTION: &str = "Workflow execution not found";
@@ -33,20 +33,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
     nothing_else(routes, "/api/workflows/{id}")
 }
 
-/// Data with the workspace that is meant.
-async fn placed(asked: &Asked, mut data: Value) -> Result<Value, Failure> {
-    let workspace = asked.workspace().await?;
-    data["workspace_id"] = json!(workspace.get("id"));
-    Ok(data)
-}
-
 async fn list(asked: Asked) -> Outcome {
-    let query = placed(&asked, asked.query.clone().into()).await?;
+    let query = asked.placed(asked.query.clone().into()).await?;
     ok(asked.find(&["workflows"], query).await?)
 }
 
 async fn make(asked: Asked) -> Outcome {
-    let data = placed(&asked, asked.data.clone()).await?;
+    let data = asked.placed(asked.data.clone()).await?;
     created(asked.create(&["workflows"], data).await?)
 }
 
@@ -61,19 +54,12 @@ async fn read(Path(id): Path<String>, asked: Asked) -> Outcome {
 
 async fn change(Path(id): Path<String>, asked: Asked) -> Outcome {
     asked.own("workflows", &id, MISSING).await?;
-    let (id, data) = (json!(id), asked.data.clone());
-    let changed = asked.call(&["workflows"], Method::Patch, |call| {
-        call.id = Some(id);
-        call.data = data;
-    });
-    ok(changed.await?)
+    asked.change("workflows", &id, asked.data.clone()).await
 }
 
 async fn remove(Path(id): Path<String>, asked: Asked) -> Outcome {
     asked.own("workflows", &id, MISSING).await?;
-    let id = json!(id);
-    let removed = asked.call(&["workflows"], Method::Remove, |call| call.id = Some(id));
-    ok(removed.await?)
+    ok(asked.remove("workflows", &id).await?)
 }
 
 async fn execute(Path(id): Path<String>, asked: Asked) -> Outcome {
