@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
+import { sendJson } from "../support/http.mjs";
 import { eventually } from "../support/swarms.mjs";
 import { task, watch, workflows } from "../support/workflows.mjs";
 import { closeAll, until } from "../support/wait.mjs";
@@ -80,6 +82,28 @@ onEveryDatabase("MGX's workflows and kill -9", (database) => {
     const { counts } = await told(execution);
     assert.deepEqual(new Set(Object.values(counts)), new Set([1]), JSON.stringify(counts));
     assert.ok(done.duration < 30, "the time before the kill counts");
+  });
+
+  test("what was away past its time is over: no agent begins again", async () => {
+    const inner = [task("inside", "/hang", { max_retries: 9 })];
+    const late = await of.make([task("hangs", "/hang", { max_retries: 9 })], { timeout_seconds: 2 });
+    const group = await of.make([{ name: "group", step_type: "parallel", timeout_seconds: 2, config: { steps: inner } }]);
+    const executions = [await of.execute(late.id), await of.execute(group.id)];
+    const runs = [await of.step(executions[0], "hangs", "running"), await of.step(executions[1], "inside", "running")];
+    await daemon.kill("SIGKILL");
+    await sleep(2_100);
+    await daemon.restart();
+    const [timedOut, failed] = await Promise.all(executions.map(of.over));
+    assert.deepEqual([timedOut.status, failed.status], ["timeout", "failed"]);
+    assert.deepEqual(of.statuses(failed), { group: "failed", inside: "failed" });
+    for (const { session_id } of runs) {
+      const { data } = (await sendJson(daemon.url, "GET", `/tasks?session_id=${session_id}`)).json;
+      assert.deepEqual(data.map(({ status }) => status), ["failed"], "it was asked once");
+    }
+    for (const execution of executions) {
+      const { counts } = await told(execution);
+      assert.deepEqual(new Set(Object.values(counts)), new Set([1]), JSON.stringify(counts));
+    }
   });
 
   test("a good end keeps what runs for the next start", async () => {

@@ -112,6 +112,19 @@ onEveryDatabase("MGX's workflows", (database) => {
     assert.deepEqual([end.data.error_message, end.data.error_type], [done.error_message, "step_failed"]);
   });
 
+  test("what somebody stops or takes away is not begun again", async () => {
+    const retries = { max_retries: 9 };
+    const workflow = await of.make([task("stopped", "/hang", retries), task("cancelled", "/hang", retries), task("removed", "/hang", retries)]);
+    const execution = await of.execute(workflow.id);
+    const [stopped, cancelled, removed] = await Promise.all(["stopped", "cancelled", "removed"].map((name) => of.step(execution, name, "running")));
+    await sendJson(daemon.url, "POST", `/sessions/${stopped.session_id}/stop`, {});
+    await sendJson(daemon.url, "POST", `/tasks/${cancelled.task_id}/cancel`, { reason: "Enough" });
+    await sendJson(daemon.url, "DELETE", `/sessions/${removed.session_id}`);
+    const done = await of.over(execution);
+    const ends = done.step_executions.map(({ status, error_message, retry_count }) => [status, error_message, retry_count]);
+    assert.deepEqual(ends, [["failed", "it was stopped", 0], ["failed", "Enough", 0], ["failed", "its task was removed", 0]]);
+  });
+
   test("S3-21 a cancelled execution stops what it runs, and is told so once, however often it is cancelled", async () => {
     const steps = [task("long", "/hang"), task("after", "x", { depends_on_steps: ["long"] })];
     let answers;

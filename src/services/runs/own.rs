@@ -31,8 +31,10 @@ pub(in crate::services) struct Begun {
 pub(in crate::services) enum Outcome {
     /// What the agent said last.
     Said(String),
-    /// Why it failed, or that it was stopped.
+    /// Why it failed.
     Failed(String),
+    /// Somebody stopped it, or took it away; why.
+    Stopped(String),
     /// It is not over.
     Open,
 }
@@ -121,15 +123,17 @@ impl Runs {
         db: &mut dyn Reader,
     ) -> Result<Outcome> {
         let Some(task) = there(self.tasks.read(db, task, &Identity::System).await)? else {
-            return Ok(Outcome::Failed("its task was removed".to_owned()));
+            return Ok(Outcome::Stopped("its task was removed".to_owned()));
         };
         if !is_over(&task) {
             return Ok(Outcome::Open);
         }
         let status = text(&task, "status").unwrap_or_default();
-        if status != "completed" {
-            let error = text(&task, "error").unwrap_or("it was stopped");
-            return Ok(Outcome::Failed(error.to_owned()));
+        let why = |usual: &str| text(&task, "error").unwrap_or(usual).to_owned();
+        match status {
+            "completed" => {}
+            "stopped" => return Ok(Outcome::Stopped(why("it was stopped"))),
+            _ => return Ok(Outcome::Failed(why("it failed"))),
         }
         // Whoever completed it may have said what came of it.
         match at(&task, "output") {

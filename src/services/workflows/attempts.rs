@@ -161,8 +161,8 @@ impl Workflows {
         (ask, late): (&Ask, Option<&str>),
         work: &mut Work<'_>,
     ) -> Result<Next> {
-        let (Ask::Prompt(prompt), Some(task)) = (ask, run.text("task_id").map(str::to_owned))
-        else {
+        // What ran counts, whatever the step would be asked by now.
+        let Some(task) = run.text("task_id").map(str::to_owned) else {
             return settle(execution, (step, run), ask, work).await;
         };
         let why = match self.runs.outcome(&task, work.tx).await? {
@@ -171,6 +171,8 @@ impl Workflows {
                 return completed(execution, (step, run), output, work).await;
             }
             Outcome::Failed(why) => why,
+            // Nobody wants it to begin again.
+            Outcome::Stopped(why) => return failed(execution, (step, run), &why, work).await,
             Outcome::Open => {
                 let why = late.unwrap_or(INTERRUPTED);
                 self.runs.end_own(&task, "failed", why, work).await?;
@@ -185,10 +187,21 @@ impl Workflows {
         }
         run.change(json!({"retry_count": run.retries() + 1}), work)
             .await?;
-        let begun = self.ask(execution, (step, run), prompt, work).await?;
+        let prompt = match ask {
+            Ask::Prompt(prompt) => prompt.clone(),
+            _ => asked(run),
+        };
+        let begun = self.ask(execution, (step, run), &prompt, work).await?;
         execution.tell_agent((step, run), ("busy", "busy"), "retrying", Some(&why), work)?;
         Ok(Next::Run(begun))
     }
+}
+
+/// What a step asked the last time.
+fn asked(run: &StepRun) -> String {
+    let input = run.0.get("input_data").map(|input| &input["prompt"]);
+    let prompt = input.and_then(Value::as_str).unwrap_or_default();
+    prompt.to_owned()
 }
 
 /// Does what is done at once.

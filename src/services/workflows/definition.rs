@@ -337,29 +337,31 @@ fn resolve(fields: &mut Fields<'_>, list: &str, own: &[usize], steps: &mut [Step
 
 /// Steps that wait for each other, or for such, if there are any.
 fn circle(own: &[usize], steps: &[Step]) -> Option<Vec<String>> {
-    let mut waiting: Vec<usize> = own.to_vec();
-    let mut done: std::collections::HashSet<&str> = std::collections::HashSet::new();
-    loop {
-        let before = waiting.len();
-        waiting.retain(|at| {
-            let step = &steps[*at];
-            let ready = step
-                .depends_on_steps
-                .iter()
-                .all(|name| done.contains(name.as_str()));
-            if ready {
-                done.insert(step.name.as_str());
-            }
-            !ready
-        });
-        if waiting.is_empty() {
-            return None;
-        }
-        if waiting.len() == before {
-            let names = waiting.iter().take(10);
-            return Some(names.map(|at| steps[*at].name.clone()).collect());
+    // How many each waits for still, and who waits for it.
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    let mut waiters: HashMap<&str, Vec<usize>> = HashMap::new();
+    for at in own {
+        counts.insert(*at, steps[*at].depends_on_steps.len());
+        for name in &steps[*at].depends_on_steps {
+            waiters.entry(name.as_str()).or_default().push(*at);
         }
     }
+    let ready = own.iter().filter(|at| counts[*at] == 0);
+    let mut ready: Vec<usize> = ready.copied().collect();
+    while let Some(at) = ready.pop() {
+        counts.remove(&at);
+        for waiter in waiters.remove(steps[at].name.as_str()).unwrap_or_default() {
+            if let Some(count) = counts.get_mut(&waiter) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(waiter);
+                }
+            }
+        }
+    }
+    let circle = own.iter().filter(|at| counts.contains_key(*at));
+    let names: Vec<_> = circle.take(10).map(|at| steps[*at].name.clone()).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ impl Shift {
     }
 
     pub(super) async fn work(mut self) -> Result<()> {
+        // The daemon may have been away for so long that no agent is to begin again.
+        if self.deadline <= Instant::now() {
+            return self.time_out().await;
+        }
+        self.end_late_groups().await?;
         for at in 0..self.statuses.len() {
             // What ran when the daemon ended is seen to first.
             if self.statuses[at] == Status::Running && !self.plan.steps[at].step_type.is_group() {

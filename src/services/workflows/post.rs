@@ -114,6 +114,9 @@ impl Post {
     ) -> Result<Option<(Status, Option<Value>)>> {
         let mut late = None;
         loop {
+            if token.is_cancelled() {
+                return Ok(None);
+            }
             let (workflows, id) = (Arc::clone(&self.workflows), self.id.clone());
             let (step_of, ask_of, late_of) = (step.clone(), ask.clone(), late.take());
             let unit = async move |work: &mut Work<'_>| {

@@ -21,8 +21,8 @@ use crate::{
         BoxFuture,
         call::{Answer, Call, Method},
     },
-    error::{Error, Result},
-    services::{Service, Services, reading::page, values::text},
+    error::{Error, Kind, Result},
+    services::{Service, Services, reading::page, runs::insist, values::text},
     store::{Store, lane::Work},
 };
 
@@ -118,7 +118,17 @@ impl Route {
                 work.by = by;
                 ending.close(&id, &Close::Cancelled, work).await
             };
-            let (execution, _) = store.write(&turn, unit).await?;
+            let written = store.write(&turn, unit.clone()).await;
+            // What could not be confirmed is tried again, whether or not the caller does.
+            if written.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
+                let again = Arc::clone(&workflows);
+                workflows.tracker.spawn(async move {
+                    if let Ok((execution, _)) = insist(&again.stopping, &store, unit).await {
+                        again.stop(execution.id());
+                    }
+                });
+            }
+            let (execution, _) = written?;
             workflows.stop(execution.id());
             Ok(execution)
         };

@@ -199,18 +199,27 @@ impl Workflows {
         data: Value,
         (by, turn, store): (Identity, Turn, Store),
     ) -> Result<Value> {
+        let id = store.clock().random_id().to_string();
+        let own = id.clone();
         let unit = async move |work: &mut Work<'_>| {
             work.by = by;
-            submit(&workflow, &data, work).await
+            submit((&own, &workflow), &data, work).await
         };
-        let answer = store.write(&turn, unit).await?;
-        let id = answer["execution_id"].as_str().unwrap_or_default();
-        self.launch(id, &store);
-        Ok(answer)
+        let answer = store.write(&turn, unit).await;
+        // What could not be confirmed may be stored all the same.
+        let may_be_there = |error: &Error| error.kind() == Kind::Unavailable;
+        if answer.as_ref().err().is_none_or(may_be_there) {
+            self.launch(&id, &store);
+        }
+        answer
     }
 }
 
-async fn submit(workflow: &Value, data: &Value, work: &mut Work<'_>) -> Result<Value> {
+async fn submit(
+    (id, workflow): (&str, &Value),
+    data: &Value,
+    work: &mut Work<'_>,
+) -> Result<Value> {
     let row = rows::workflow(work.tx, workflow).await?;
     if row.get("is_active") != Some(&json!(true)) {
         return Err(Error::bad_request("Cannot execute inactive workflow"));
@@ -221,7 +230,7 @@ async fn submit(workflow: &Value, data: &Value, work: &mut Work<'_>) -> Result<V
         let text = format!("{OPEN} executions are under way; wait until some have ended");
         return Err(Error::new(Kind::TooManyRequests, text));
     }
-    let id = store_execution(&row, asked, work).await?;
+    store_execution((id, &row), asked, work).await?;
     let name = text(&row, "name").unwrap_or_default();
     Ok(json!({
         "status": "submitted",
@@ -231,18 +240,17 @@ async fn submit(workflow: &Value, data: &Value, work: &mut Work<'_>) -> Result<V
     }))
 }
 
-/// Stores an execution, none of whose steps has begun; its id.
+/// Stores an execution, none of whose steps has begun.
 async fn store_execution(
-    workflow: &Record,
+    (id, workflow): (&str, &Record),
     (given, resolved, stream): Asked,
     work: &mut Work<'_>,
-) -> Result<String> {
+) -> Result<()> {
     let at = |name: &str| workflow.get(name).cloned().unwrap_or_default();
     let own = text(workflow, "id").unwrap_or_default();
     let of = Expr::col(workflow_executions::Column::WorkflowId).eq(own);
     let before = EXECUTIONS.count(work.tx, Condition::all().add(of)).await?;
     let steps = restored(&rows::steps(work.tx, own).await?)?;
-    let id = work.clock.random_id().to_string();
     let now = json!(work.now.to_string());
     let execution = json!({
         "id": id,
@@ -275,7 +283,7 @@ async fn store_execution(
         });
         RUNS.insert(work.tx, &as_record(run)).await?;
     }
-    Ok(id)
+    Ok(())
 }
 
 type Asked = (Map<String, Value>, Map<String, Value>, Option<String>);
