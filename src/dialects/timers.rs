@@ -98,3 +98,43 @@ impl Timers {
             .min_by_key(|(due, _)| *due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// S3-17: heartbeats are not sent while events flow.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_puts_the_heartbeat_off() {
+        let mut timers = Timers::new(Some(10 * SECOND), false, None);
+        let begun = Instant::now();
+        for _ in 0..100 {
+            let rings = tokio::time::timeout(9 * SECOND, timers.ring()).await;
+            assert!(rings.is_err(), "it rang after {:?}", begun.elapsed());
+            timers.sent();
+        }
+        assert_eq!(timers.ring().await, Ring::Silence);
+        assert_eq!(begun.elapsed(), 910 * SECOND);
+        timers.beat();
+        advance(3 * SECOND).await;
+        assert_eq!(timers.ring().await, Ring::Silence);
+        assert_eq!(begun.elapsed(), 920 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_heard_is_given_up_whatever_is_sent_to_it() {
+        let mut timers = Timers::new(Some(10 * SECOND), true, Some(25 * SECOND));
+        let begun = Instant::now();
+        assert_eq!(timers.ring().await, Ring::Silence);
+        timers.beat();
+        timers.sent();
+        assert_eq!(timers.ring().await, Ring::Silence);
+        timers.beat();
+        assert_eq!(timers.ring().await, Ring::Patience);
+        assert_eq!(begun.elapsed(), 25 * SECOND);
+    }
+}
