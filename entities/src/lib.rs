@@ -4,6 +4,9 @@
 //! milliseconds and `Z`, `Json` columns hold JSON text (key order is part of it). Both databases
 //! store both as text.
 
+pub mod agent_definitions;
+pub mod agent_instances;
+pub mod agent_messages;
 pub mod agents;
 pub mod api_key_digests;
 pub mod api_keys;

@@ -11,6 +11,7 @@ pub struct Model {
     pub id: String,
     pub execution_id: String,
     pub step_id: String,
+    pub agent_instance_id: Option<String>,
     pub position: i64,
     pub status: String,
     #[sea_orm(column_type = "Json", nullable)]

@@ -77,9 +77,25 @@ pub(crate) fn belongs_to(
     column: &'static str,
     to: &'static str,
 ) -> ForeignKeyCreateStatement {
+    reference((from, column), (to, column))
+}
+
+/// A reference to an `id`, which goes with it.
+pub(crate) fn part_of(
+    from: &'static str,
+    column: &'static str,
+    to: &'static str,
+) -> ForeignKeyCreateStatement {
+    reference((from, column), (to, "id"))
+}
+
+fn reference(
+    (from, column): (&'static str, &'static str),
+    (to, id): (&'static str, &'static str),
+) -> ForeignKeyCreateStatement {
     ForeignKey::create()
         .from(from, column)
-        .to(to, column)
+        .to(to, id)
         .on_delete(ForeignKeyAction::Cascade)
         .to_owned()
 }

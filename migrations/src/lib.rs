@@ -12,6 +12,7 @@ mod m0006_runs;
 mod m0007_agents;
 mod m0008_swarms;
 mod m0009_workflows;
+mod m0010_agent_instances;
 mod m0011_assignments;
 
 /// Every migration, oldest first.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_agents::Migration),
             Box::new(m0008_swarms::Migration),
             Box::new(m0009_workflows::Migration),
+            Box::new(m0010_agent_instances::Migration),
             Box::new(m0011_assignments::Migration),
         ]
     }

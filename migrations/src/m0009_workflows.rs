@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{Columns, table};
+use crate::columns::{Columns, part_of, table};
 
 /// Workflows are defined and executed.
 pub(crate) struct Migration;
@@ -149,12 +149,7 @@ fn of(
     columns: Vec<ColumnDef>,
 ) -> TableCreateStatement {
     let mut table = table(name, columns);
-    let mut of = ForeignKey::create()
-        .from(name, column)
-        .to(whole, "id")
-        .on_delete(ForeignKeyAction::Cascade)
-        .to_owned();
-    table.foreign_key(&mut of);
+    table.foreign_key(&mut part_of(name, column, whole));
     table
 }
 

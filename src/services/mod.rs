@@ -4,6 +4,7 @@
 //! entity, a migration, a file here and a line in [`register`].
 
 pub mod agent_events;
+pub mod agent_instances;
 pub mod agents;
 pub mod api_keys;
 pub mod assignments;
@@ -39,6 +40,7 @@ pub mod session_streams;
 pub mod sessions;
 pub mod shapes;
 pub mod signals;
+mod slugs;
 pub mod stream_tokens;
 pub mod streams;
 pub mod swarms;
@@ -118,6 +120,7 @@ pub fn register(services: &mut Services, outside: Outside, limits: streams::Limi
     register_tasks(services, &tasks);
     register_hirings(services, &sessions);
     register_webhooks(services, outside.webhooks);
+    agent_instances::register(services, [&sessions, &tasks]);
     let streams = register_streams(services, &tasks, limits);
     let of_sessions = [&sessions, &tasks, &messages];
     register_swarms(services, workspace, outside.local, of_sessions, &streams);

@@ -168,6 +168,45 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`object`](Self::object), of so many bytes at most.
+    pub(super) fn small_object(&mut self, name: &str, most: usize) -> Map<String, Value> {
+        let object = self.object(name);
+        if self
+            .given(name)
+            .is_some_and(|given| given.to_string().len() > most)
+        {
+            let text = format!("Object should have at most {most} bytes");
+            self.wrong(name, "too_long", text);
+        }
+        object
+    }
+
+    /// One of these words, if there is one.
+    pub(super) fn word(&mut self, name: &str, words: &[&'static str]) -> Option<&'static str> {
+        let given = self.given(name)?;
+        let word = words.iter().find(|word| given.as_str() == Some(word));
+        if word.is_none() {
+            let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+            let (last, others) = quoted.split_last()?;
+            let text = format!("Input should be {} or {last}", others.join(", "));
+            self.wrong(name, "enum", text);
+        }
+        word.copied()
+    }
+
+    /// A list of texts of at most so many characters each; none, if there is none.
+    pub(super) fn texts(&mut self, name: &str, most: usize, longest: usize) -> Vec<String> {
+        let items = self.list(name, most);
+        let fits = |text: &&str| text.chars().count() <= longest && !text.contains('\0');
+        let texts = items.iter().filter_map(|item| item.as_str().filter(fits));
+        let texts: Vec<_> = texts.map(str::to_owned).collect();
+        if texts.len() < items.len() {
+            let text = format!("Items should be strings of at most {longest} characters");
+            self.wrong(name, "string_type", text);
+        }
+        texts
+    }
+
     /// A list's items; none, if there is none.
     pub(super) fn list(&mut self, name: &str, most: usize) -> &'a [Value] {
         match self.given(name) {

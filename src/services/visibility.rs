@@ -152,6 +152,21 @@ pub fn sessions(by: &Identity) -> Option<Condition> {
     Some(visible)
 }
 
+/// What names a session that somebody sees, or none; `None` if that is everything.
+pub fn of_session(by: &Identity, session: impl Fn() -> Expr) -> Option<Condition> {
+    use entities::sessions::{Column as S, Entity};
+    let mut seen = Query::select();
+    seen.column(S::SessionId)
+        .from(Entity)
+        .cond_where(sessions(by)?);
+    let on_none = session().is_null();
+    Some(
+        Condition::any()
+            .add(on_none)
+            .add(session().in_subquery(seen)),
+    )
+}
+
 /// Whether a session is an agent's: it made it, or works in it, or has somebody work in it.
 fn of_agent(session: impl Fn() -> Expr, agent: &str) -> Condition {
     use entities::{sessions::Column as S, tasks::Column as T};

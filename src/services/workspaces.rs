@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::{
     Service, Services,
     reading::{Fields, Problems, page},
+    slugs,
     values::{as_record, text},
 };
 use crate::{
@@ -37,7 +38,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::of::<workspaces::Entity>
 /// The slug of the one that is meant where nothing is said.
 const DEFAULT: &str = "default";
 
-/// Characters of a name or slug.
+/// Characters of a name.
 const NAME: usize = 255;
 
 /// Registers the services.
@@ -131,7 +132,7 @@ pub(super) async fn several(ids: &[&str], db: &mut dyn Reader) -> Result<Vec<Rec
 /// # Errors
 /// If the database fails.
 pub(super) async fn default(db: &mut dyn Reader) -> Result<Option<Record>> {
-    with_slug(DEFAULT, db).await
+    slugs::find(&TABLE, DEFAULT, db).await
 }
 
 /// As [`of`], but that the default one may not be there yet.
@@ -141,7 +142,7 @@ async fn known(asked: &Value, db: &mut dyn Reader) -> Result<Option<Record>> {
         return get(db, &json!(id)).await.map(Some);
     }
     let slug = said("workspace_slug");
-    let found = with_slug(slug.unwrap_or(DEFAULT), db).await?;
+    let found = slugs::find(&TABLE, slug.unwrap_or(DEFAULT), db).await?;
     if found.is_none() && slug.is_some_and(|slug| slug != DEFAULT) {
         return Err(Error::not_found("Workspace not found"));
     }
@@ -154,15 +155,6 @@ async fn get(db: &mut dyn Reader, id: &Value) -> Result<Record> {
         Kind::NotFound => Error::not_found("Workspace not found"),
         _ => error,
     })
-}
-
-async fn with_slug(slug: &str, db: &mut dyn Reader) -> Result<Option<Record>> {
-    if slug.contains('\0') {
-        return Ok(None);
-    }
-    let own = Condition::all().add(Expr::col(workspaces::Column::Slug).eq(slug));
-    let rows = db.select(&TABLE.select(own), TABLE.columns()).await?;
-    Ok(rows.into_iter().next())
 }
 
 async fn list(call: &Call, store: &Store) -> Result<Value> {
@@ -184,26 +176,10 @@ async fn create(data: &Value, work: &mut Work<'_>) -> Result<Value> {
     let mut problems = Problems::default();
     let mut fields = Fields::new(&object, Vec::new(), &mut problems);
     let name = fields.name("name", NAME);
-    let slug = fields.text("slug", NAME);
+    let slug = slugs::read(&mut fields);
     let metadata = fields.object("metadata");
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    if slug
-        .as_deref()
-        .is_some_and(|slug| slug.is_empty() || !slug.chars().all(is_plain))
-    {
-        let text = "String should be lower-case letters, digits, '-' and '_'";
-        fields.wrong("slug", "string_pattern_mismatch", text);
-    }
     problems.refuse()?;
-    let given = slug.is_some();
-    let mut slug = slug.unwrap_or_else(|| slug_of(&name));
-    if with_slug(&slug, work.tx).await?.is_some() {
-        if given {
-            let text = format!("There is a workspace with the slug {slug} already");
-            return Err(Error::conflict(text));
-        }
-        slug = format!("{slug}-{}", work.clock.random_id());
-    }
+    let slug = slugs::choose(&TABLE, slug, (&name, "workspace"), work).await?;
     let now = work.now.to_string();
     let row = json!({
         "id": work.clock.random_id(),
@@ -216,16 +192,4 @@ async fn create(data: &Value, work: &mut Work<'_>) -> Result<Value> {
     let row = TABLE.insert(work.tx, &as_record(row)).await?;
     debug_assert!(text(&row, "slug").is_some());
     Ok(Value::Object(row))
-}
-
-/// What a name is in a path: its letters and digits, and hyphens between them.
-fn slug_of(name: &str) -> String {
-    let words = name.to_lowercase();
-    let words = words.split(|c: char| !c.is_ascii_alphanumeric());
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    let slug: String = words.join("-").chars().take(200).collect();
-    if slug.is_empty() {
-        return "workspace".to_owned();
-    }
-    slug
 }

@@ -12,6 +12,7 @@ use super::{
     plan::Status,
     rows::{Execution, StepRun},
     settling::{completed, failed, output, running, skipped},
+    telling::Moment,
 };
 use crate::{
     error::Result,
@@ -118,7 +119,7 @@ impl Workflows {
         run.change(json!({"status": "running", "started_at": now}), work)
             .await?;
         let middle = work.published();
-        execution.tell_start((step, run), work)?;
+        execution.tell_start((step, run), work).await?;
         // What it runs is told after it.
         work.put_first(start, middle);
         match begun {
@@ -192,7 +193,8 @@ impl Workflows {
             _ => asked(run),
         };
         let begun = self.ask(execution, (step, run), &prompt, work).await?;
-        execution.tell_agent((step, run), ("busy", "busy"), "retrying", Some(&why), work)?;
+        let again = Moment::Again(&why);
+        execution.tell_agent((step, run), again, work).await?;
         Ok(Next::Run(begun))
     }
 }

@@ -243,33 +243,16 @@ fn in_order(own: &[usize], steps: &mut [Step]) {
 }
 
 fn read_step(fields: &mut Fields<'_>, parent: Option<usize>, index: usize) -> Step {
-    let word = fields.given("step_type");
+    if fields.given("step_type").is_none() {
+        fields.wrong("step_type", "missing", "Field required");
+    }
+    let word = fields.word("step_type", &Kind::ALL.map(Kind::as_str));
     let step_type = Kind::ALL
         .into_iter()
-        .find(|kind| word.and_then(Value::as_str) == Some(kind.as_str()));
-    if step_type.is_none() {
-        let (kind, text) = match word {
-            None => ("missing", "Field required"),
-            Some(_) => (
-                "enum",
-                "Input should be 'task', 'condition', 'parallel', 'sequential' or 'agent'",
-            ),
-        };
-        fields.wrong("step_type", kind, text);
-    }
+        .find(|kind| word == Some(kind.as_str()));
     let config = fields.object("config");
     let condition_expression = condition(fields, &config);
-    let depends_on_steps = fields.list("depends_on_steps", STEPS).iter();
-    let depends_on_steps = depends_on_steps
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect::<Vec<_>>();
-    if depends_on_steps.len() < fields.list("depends_on_steps", STEPS).len() {
-        fields.wrong(
-            "depends_on_steps",
-            "string_type",
-            "Items should be names or ids of steps",
-        );
-    }
+    let depends_on_steps = fields.texts("depends_on_steps", STEPS, NAME);
     Step {
         id: fields.text("id", NAME).unwrap_or_default(),
         parent,

@@ -8,6 +8,7 @@ use super::{
     definition::Step,
     plan::Status,
     rows::{self, Execution, StepRun},
+    telling::Moment,
 };
 use crate::{
     error::Result,
@@ -97,7 +98,7 @@ impl Workflows {
         if run.status() == Status::Pending {
             let began = json!({"status": "running", "started_at": work.now.to_string()});
             run.change(began, work).await?;
-            execution.tell_start((step, &run), work)?;
+            execution.tell_start((step, &run), work).await?;
         }
         self.end_step(&execution, (step, &mut run), ("failed", why), work)
             .await
@@ -187,7 +188,8 @@ pub(super) async fn completed(
     let data = json!({"output_data": output, "duration": run.duration(work.now)});
     let message = format!("Step '{}' completed", step.name);
     execution.tell_step((step, run), "step_completed", &data, message, work)?;
-    execution.tell_agent((step, run), ("busy", "idle"), "step_completed", None, work)?;
+    let over = Moment::Over("step_completed", None);
+    execution.tell_agent((step, run), over, work).await?;
     Ok(Next::Is(Status::Completed, Some(output)))
 }
 
@@ -217,11 +219,9 @@ pub(super) async fn ended(
     let data = json!({"error_message": why, "duration": run.duration(work.now)});
     let message = format!("Step '{}' {status}: {why}", step.name);
     execution.tell_step((step, run), "step_failed", &data, message, work)?;
-    let (agent, error) = match status {
-        "cancelled" => ("idle", None),
-        _ => ("error", Some(why.as_str())),
-    };
-    execution.tell_agent((step, run), ("busy", agent), "step_failed", error, work)?;
+    let error = (status != "cancelled").then_some(why.as_str());
+    let over = Moment::Over("step_failed", error);
+    execution.tell_agent((step, run), over, work).await?;
     Ok(Next::Is(run.status(), None))
 }
 
@@ -247,7 +247,8 @@ pub(super) async fn skipped(
         work,
     )?;
     if had_begun {
-        execution.tell_agent((step, run), ("busy", "idle"), "step_skipped", None, work)?;
+        let over = Moment::Over("step_skipped", None);
+        execution.tell_agent((step, run), over, work).await?;
     }
     Ok(Next::Is(Status::Skipped, None))
 }

@@ -67,7 +67,7 @@ pub(super) fn whole(of: &Execution, runs: &[StepRun], now: Timestamp) -> Result<
     let runs = runs.iter().filter_map(|run| {
         let step = steps.get(run.position())?;
         let mut shown = run.0.clone();
-        for hidden in ["position", "execution_id"] {
+        for hidden in ["position", "execution_id", "agent_instance_id"] {
             shown.shift_remove(hidden);
         }
         shown.extend(named(step));

@@ -277,6 +277,7 @@ async fn store_execution(
             "id": work.clock.random_id(),
             "execution_id": id,
             "step_id": step.id,
+            "agent_instance_id": step.agent_instance_id,
             "position": position,
             "status": "pending",
             "retry_count": 0,

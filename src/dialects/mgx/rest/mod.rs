@@ -1,8 +1,9 @@
-//! `/api/workspaces`, `/api/tasks`, `/api/runs` and `/api/workflows`: MGX's REST.
+//! `/api/workspaces`, `/api/tasks`, `/api/runs`, `/api/workflows` and `/api/agents`: MGX's REST.
 //!
 //! Each route makes calls on services and puts what they answer into MGX's forms. Every path is served with a
 //! slash at its end and without. Source: docs/protocols/mgx.md, "REST".
 
+mod agents;
 mod answers;
 mod runs;
 mod tasks;
@@ -30,6 +31,7 @@ pub(in crate::dialects) fn routes(app: &Arc<App>) -> Router {
         tasks::routes(),
         runs::routes(),
         workflows::routes(),
+        agents::routes(),
     ];
     parts
         .into_iter()
