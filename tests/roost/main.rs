@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod agent_instances;
 mod agents;
 mod agor;
 mod agrenting_sockets;

@@ -134,14 +134,20 @@ async fn ask_everything(daemon: &Daemon, rest: &Rest, path: &str, user: &str) ->
     let board = rest.create("boards", &json!({})).await["board_id"].clone();
     let session = rest.create("sessions", &json!({"title": "n"})).await["session_id"].clone();
     let agent = rest.create("agents", &json!({"name": "n"})).await["did"].clone();
-    let is_board = path.starts_with("boards");
-    let id = if is_board { &board } else { &session };
+    let instance = json!({"definition_slug": "default"});
+    let instance = rest.create("agent-instances", &instance).await["id"].clone();
+    let id = match path.split('/').next() {
+        Some("boards") => &board,
+        Some("agent-instances") => &instance,
+        _ => &session,
+    };
     let url = path.replace(":id", id.as_str().unwrap_or_default());
     let sample = with_secrets(json!({
         "name": "n", "email": "eve@example.com", "slug": "s", "session_id": session,
         "board_id": board, "user_id": user, "prompt": "say something",
         "agent_did": agent, "task_description": "d", "callback_url": "https://hooks.example/",
         "steps": [{"name": "n", "step_type": "task"}], "assignment_id": session,
+        "definition_slug": "default",
     }));
     let seen = &mut Vec::new();
     if entry.allows(&Method::Create) {

@@ -116,7 +116,7 @@ pub(super) async fn create(data: &Value, work: &mut Work<'_>) -> Result<Value> {
         let text = format!("There are {MOST} agent definitions, as many as there may be");
         return Err(Error::conflict(text));
     }
-    let what = (name.as_str(), "agent definition");
+    let what = (name.as_str(), "definition");
     let slug = slugs::choose(&DEFINITIONS, slug, what, work).await?;
     store_one(&slug, row, work).await.map(Value::Object)
 }
