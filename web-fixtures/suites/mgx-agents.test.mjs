@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
+import { Watcher } from "../support/hive.mjs";
 import { sendJson } from "../support/http.mjs";
 import { agents, short } from "../support/mgx-agents.mjs";
 import { register } from "../support/people.mjs";
@@ -113,6 +114,23 @@ onEveryDatabase("MGX's agents", (database) => {
     const failed = own.find((event) => short(event) === "busy error");
     assert.deepEqual([failed.data.error, failed.message], ["no words", "Agent 'Ada L.' is error"]);
     assert.deepEqual(all.events.filter(({ agent_id }) => agent_id === idle.id).map(short), ["system message", "created"]);
+  });
+
+  test("what becomes of an agent is told on Hive's streams, too", async () => {
+    const agent = await of.make({ activate: false });
+    const watcher = await Watcher.of(`${daemon.url}/hive`, { stream_ids: [agent.id] });
+    await of.step(agent.id, "activate");
+    await of.say(agent.id, { payload: { n: 1 }, correlation_id: "c" });
+    await of.step(agent.id, "shutdown");
+    const events = await watcher.has(7);
+    assert.deepEqual(
+      events.map(({ type, data }) => `${type} ${data.new_value ?? data.name}`),
+      [
+        ...["stream_started initializing", "state_changed active", "custom agent_activity"],
+        ...["custom agent_message", "custom agent_activity", "stream_stopped offline", "custom agent_activity"],
+      ],
+    );
+    assert.deepEqual([events[3].data.message.payload, events[3].correlation_id], [{ n: 1 }, "c"]);
   });
 
   test("two who move an agent at once: one does, the other is told that it was done", async () => {

@@ -20,13 +20,18 @@ pub(super) struct About {
 }
 
 impl About {
-    /// Everybody who is let in, of nothing else.
-    pub(super) const fn nothing() -> Self {
+    /// Everybody who is let in, of these things.
+    pub(super) const fn of(topics: Vec<Topic>) -> Self {
         Self {
             audience: Audience::Everyone,
-            topics: Vec::new(),
+            topics,
             correlation: None,
         }
+    }
+
+    /// Everybody who is let in, of nothing else.
+    pub(super) const fn nothing() -> Self {
+        Self::of(Vec::new())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     telling::About,
 };
 use crate::{
-    core::scope::{Audience, Topic},
+    core::scope::Topic,
     error::Result,
     services::runs::{clean, there},
     store::{lane::Work, transaction::Reader},
@@ -51,7 +51,7 @@ impl Instance {
         topics: Vec<Topic>,
         work: &mut Work<'_>,
     ) -> Result<()> {
-        let about = of_step(topics);
+        let about = About::of(topics);
         if !matches!(self.status(), Status::Active | Status::Busy) {
             self.obey(Step::Activate, &about, work).await?;
         }
@@ -83,7 +83,7 @@ impl Instance {
             Some(_) => Status::Error,
             None => Status::Active,
         };
-        self.go(to, error, &of_step(topics), work).await
+        self.go(to, error, &About::of(topics), work).await
     }
 
     /// Tells what a step does at it.
@@ -96,7 +96,7 @@ impl Instance {
         topics: Vec<Topic>,
         work: &mut Work<'_>,
     ) -> Result<()> {
-        self.tell_activity(data, &of_step(topics), work)
+        self.tell_activity(data, &About::of(topics), work)
     }
 
     /// Does what was asked, and tells so; nothing where it is so already.
@@ -127,13 +127,5 @@ impl Instance {
             self.go(*to, None, about, work).await?;
         }
         Ok(!path.is_empty())
-    }
-}
-
-fn of_step(topics: Vec<Topic>) -> About {
-    About {
-        audience: Audience::Everyone,
-        topics,
-        correlation: None,
     }
 }
