@@ -149,19 +149,19 @@ onEveryDatabase("MGX's agents", (database) => {
     assert.equal(statuses(stream).length, 20);
   });
 
-  test("S3-26 S3-27 S3-29 a step's agent is activated, busy while it runs, and active or in error after it", async () => {
+  test("S3-26 S3-27 S3-28 S3-29 a step's agent is activated, busy while it runs, and active or in error after it", async () => {
     const [good, bad] = [await of.make({ activate: false }), await of.make()];
     const [ofGood, ofBad] = await open(`agents/${good.id}`, `agents/${bad.id}`);
     const workflow = await of.makeWorkflow([
-      by(good, "hold", "/hang"),
+      by(good, "hold", "/hang {{what}}"),
       by(bad, "fails", "/fail no luck", { max_retries: 1, depends_on_steps: ["hold"] }),
-    ]);
-    const execution = await of.execute(workflow.id);
+    ], { variables: [{ name: "what", data_type: "string" }] });
+    const execution = await of.execute(workflow.id, { input_variables: { what: "on" } });
     const held = await of.waitForStep(execution, "hold", "running");
     assert.equal((await of.agent(good.id)).status, "busy");
     assert.deepEqual(await of.refused("DELETE", `/agents/${good.id}`), [409, "Cannot delete an agent at which 1 steps run; cancel them first"]);
     assert.equal((await of.step(good.id, "activate")).status, "busy", "it works");
-    await sendJson(daemon.url, "POST", `/tasks/${held.task_id}/complete`, {});
+    await sendJson(daemon.url, "POST", `/tasks/${held.task_id}/complete`, { output: "done by hand" });
     await of.over(execution);
     assert.deepEqual([(await of.agent(good.id)).status, (await of.agent(bad.id)).status], ["active", "error"]);
     assert.equal((await of.agent(bad.id)).last_error, "no luck");
@@ -171,10 +171,19 @@ onEveryDatabase("MGX's agents", (database) => {
     }
     const story = (stream) => stream.events.slice(0, -2).filter(({ event_type }) => event_type.startsWith("agent_")).map(short);
     assert.deepEqual(story(ofGood), [
-      ...["idle initializing", "initializing active", "activated", "active busy", "step_started"],
-      ...["busy active", "step_completed"],
+      ...["idle initializing", "initializing active", "activated", "active busy", "inbound message", "step_started"],
+      ...["outbound message", "busy active", "step_completed"],
     ]);
-    assert.deepEqual(story(ofBad), ["active busy", "step_started", "retrying", "busy error", "step_failed"]);
+    assert.deepEqual(story(ofBad), ["active busy", "inbound message", "step_started", "retrying", "busy error", "step_failed"]);
+    const [asked, said] = ofGood.of("agent_message");
+    const step = { type: "step", step_name: "hold", workflow_name: "My Workflow" };
+    assert.deepEqual([asked.data.message.payload, said.data.message.payload], [{ ...step, prompt: "/hang on" }, { ...step, output: "done by hand" }]);
+    for (const { task_id, run_id, workflow_step_id, data } of [asked, said]) {
+      assert.deepEqual([task_id, run_id, workflow_step_id], [held.session_id, held.task_id, workflow.steps[0].id]);
+      assert.deepEqual([data.message.task_id, data.message.run_id], [held.session_id, held.task_id]);
+    }
+    const kept = (await of.get(`/agents/${good.id}/messages`)).items.map(({ id }) => id);
+    assert.deepEqual(kept.slice(1, 3), [said.data.message.id, asked.data.message.id]);
     const busy = ofGood.of("agent_status_changed").find(({ data }) => data.status === "busy");
     assert.deepEqual(
       [busy.workflow_id, busy.workflow_execution_id, busy.workflow_step_id, busy.workspace_id, busy.run_id],
@@ -244,7 +253,7 @@ onEveryDatabase("MGX's agents", (database) => {
     assert.equal((await of.agent(twice.id)).status, "busy", "it is tried again");
     await of.good("POST", `/workflows/executions/${execution}/cancel`);
     assert.equal((await of.agent(twice.id)).status, "active");
-    assert.deepEqual((await of.get(`/agents/${once.id}/messages`)).items.map(({ payload }) => payload.kept ?? payload.type), [true, "registered"]);
+    assert.deepEqual((await of.get(`/agents/${once.id}/messages`)).items.map(({ payload }) => payload.kept ?? payload.type), ["step", true, "registered"]);
     const [afterwards, other] = await open(`agents/${once.id}?since=0`, `agents/${twice.id}?since=0`);
     await until(() => afterwards.types().includes("step_failed") && other.types().includes("step_failed"), "all is told");
     await until(() => statuses(afterwards).includes("busy error") && statuses(other).includes("busy active"), "all is told");

@@ -68,7 +68,9 @@ export async function eventually(ask, fits, what, within = undefined, pause = 50
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   };
-  return soon(asking(), `${what}; last: ${JSON.stringify(answer)?.slice(0, 400)}`, within);
+  return soon(asking(), what, within).catch((error) => {
+    throw new Error(`${error.message}; last: ${JSON.stringify(answer)?.slice(0, 400)}`);
+  });
 }
 
 /** Waits until nothing waits for a swarm's agents and none works. */

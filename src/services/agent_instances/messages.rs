@@ -13,7 +13,7 @@ use super::{
     telling::About,
 };
 use crate::{
-    core::{Record, call::Call},
+    core::{Record, call::Call, scope::Topic},
     error::{Error, Result},
     services::{
         reading::{Fields, Problems, page},
@@ -184,11 +184,61 @@ impl Places {
         }
         let run = run.as_ref().and_then(|run| text(run, "task_id"));
         let named = as_record(json!({"task_id": own, "run_id": run}));
-        let scope = Scope::everyone([("session", own), ("task", run)]);
-        let records = std::slice::from_ref(&session);
-        let scopes = visibility::follow_boards(work.tx, records, vec![Some(scope)]).await?;
-        let scope = scopes.into_iter().flatten().next();
-        Ok((named, scope.unwrap_or_else(|| Scope::everyone([]))))
+        Ok((named, scope([own, run], work).await?))
+    }
+}
+
+/// Who sees a session and its task, and what is told of them is about.
+async fn scope([session, task]: [Option<&str>; 2], work: &mut Work<'_>) -> Result<Scope> {
+    let plain = || Scope::everyone([("session", session), ("task", task)]);
+    let of = as_record(json!({"session_id": session}));
+    let scopes = visibility::follow_boards(work.tx, &[of], vec![Some(plain())]).await?;
+    Ok(scopes.into_iter().flatten().next().unwrap_or_else(plain))
+}
+
+/// What an agent is told, or says, in a step of a workflow.
+pub(in crate::services) struct Exchange<'a> {
+    /// `inbound` or `outbound`.
+    pub(in crate::services) direction: &'static str,
+    /// What it carries, and the name of the text in it, which is cut if it is too long.
+    pub(in crate::services) payload: Value,
+    pub(in crate::services) text: &'static str,
+    /// The session and task that the step runs in.
+    pub(in crate::services) place: [Option<&'a str>; 2],
+}
+
+impl Instance {
+    /// Stores what it is told, or says, in a step with these topics, and tells of it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(in crate::services) async fn exchange(
+        &self,
+        said: Exchange<'_>,
+        topics: Vec<Topic>,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let mut payload = said.payload;
+        let text = payload[said.text].as_str().unwrap_or_default();
+        // JSON writes a byte with six at most.
+        if text.len() > PAYLOAD / 8 {
+            let end = text.floor_char_boundary(PAYLOAD / 8);
+            payload[said.text] = json!(text[..end]);
+            payload["truncated"] = json!(true);
+        }
+        let [task, run] = said.place;
+        let row = json!({
+            "direction": said.direction,
+            "payload": payload,
+            "task_id": task,
+            "run_id": run,
+        });
+        let message = keep(self, as_record(row), work).await?;
+        let mut about = About::of(topics);
+        let scope = scope(said.place, work).await?;
+        about.audience = scope.audience;
+        about.topics.extend(scope.topics);
+        tell(self, &message, &about, work)
     }
 }
 

@@ -42,4 +42,7 @@ mod telling;
 mod working;
 
 pub use self::routes::register;
-pub(super) use self::working::{Named, named};
+pub(super) use self::{
+    messages::Exchange,
+    working::{Named, named},
+};

@@ -45,9 +45,12 @@ impl Instance {
         work: &mut Work<'_>,
     ) -> Result<()> {
         let own = [("agent", self.id()), ("workspace", self.workspace())];
-        let own = own.map(|(kind, id)| Topic::new(kind, id));
-        let more = about.topics.iter().filter(|topic| !own.contains(topic));
-        let topics: Vec<_> = own.iter().chain(more).cloned().collect();
+        let mut topics: Vec<_> = own.map(|(kind, id)| Topic::new(kind, id)).into();
+        for topic in &about.topics {
+            if !topics.contains(topic) {
+                topics.push(topic.clone());
+            }
+        }
         let audience = about.audience.clone();
         let mut draft = signals::draft(name, audience, topics, data, Some(message))?;
         draft.correlation_id.clone_from(&about.correlation);

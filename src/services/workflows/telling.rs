@@ -11,7 +11,7 @@ use crate::{
     core::scope::Topic,
     error::Result,
     services::{
-        agent_instances::{Named, named},
+        agent_instances::{Exchange, Named, named},
         signals,
     },
     store::lane::Work,
@@ -140,12 +140,14 @@ impl Execution {
         let topics = self.step_topics(of);
         match named(agent, self.text("workspace_id"), work.tx).await? {
             Named::Here(mut instance) => {
-                match moment {
-                    Moment::Begins => instance.begin_work(topics.clone(), work).await?,
-                    Moment::Again(_) => {}
-                    Moment::Over(_, error) => {
-                        instance.end_work(error, topics.clone(), work).await?;
-                    }
+                if matches!(moment, Moment::Begins) {
+                    instance.begin_work(topics.clone(), work).await?;
+                }
+                if let Some(said) = self.exchange(of, moment) {
+                    instance.exchange(said, topics.clone(), work).await?;
+                }
+                if let Moment::Over(_, error) = moment {
+                    instance.end_work(error, topics.clone(), work).await?;
                 }
                 instance.tell_work(&data, topics, work)
             }
@@ -153,6 +155,35 @@ impl Execution {
             Named::Elsewhere => Ok(()),
             Named::Nobody => self.tell_nobody(of, moment, &data, work),
         }
+    }
+
+    /// What the agent is asked where a step begins, and what it said where one is completed.
+    fn exchange<'a>(
+        &self,
+        (step, run): (&Step, &'a StepRun),
+        moment: Moment<'_>,
+    ) -> Option<Exchange<'a>> {
+        let (direction, text, column) = match moment {
+            Moment::Begins => ("inbound", "prompt", "input_data"),
+            Moment::Over(_, None) => ("outbound", "output", "output_data"),
+            _ => return None,
+        };
+        // Steps without a task ask nothing.
+        let place = ["session_id", "task_id"].map(|name| run.text(name));
+        let said = run.0.get(column)?.get(text)?.as_str()?;
+        place[1]?;
+        let payload = json!({
+            "type": "step",
+            "step_name": step.name,
+            "workflow_name": self.name(),
+            text: said,
+        });
+        Some(Exchange {
+            direction,
+            payload,
+            text,
+            place,
+        })
     }
 
     /// As [`tell_agent`](Self::tell_agent), of an agent of which nothing is known but its id.
