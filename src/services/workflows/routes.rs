@@ -120,7 +120,10 @@ impl Route {
             };
             let written = store.write(&turn, unit.clone()).await;
             // What could not be confirmed is tried again, whether or not the caller does.
-            if written.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable) {
+            if written
+                .as_ref()
+                .is_err_and(|error| error.kind() == Kind::Unavailable)
+            {
                 let again = Arc::clone(&workflows);
                 workflows.tracker.spawn(async move {
                     if let Ok((execution, _)) = insist(&again.stopping, &store, unit).await {
