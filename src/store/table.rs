@@ -47,6 +47,13 @@ impl Table {
         }
     }
 
+    /// The same rows, of which only some columns are read.
+    #[must_use]
+    pub fn reading(mut self, is_read: impl Fn(&str) -> bool) -> Self {
+        self.columns.retain(|column| is_read(column.name));
+        self
+    }
+
     /// Its name in the database.
     pub fn name(&self) -> &str {
         &self.name

@@ -90,7 +90,7 @@ impl Workflows {
     /// # Errors
     /// If the database cannot be read.
     pub async fn recover(self: &Arc<Self>, store: &Store) -> Result<()> {
-        for execution in rows::open(&mut store.reader(), None).await? {
+        for execution in rows::open(&mut store.reader()).await? {
             self.launch(text(&execution, "id").unwrap_or_default(), store);
         }
         Ok(())

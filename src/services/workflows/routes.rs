@@ -13,7 +13,7 @@ use super::{
     Workflows,
     definition::Definition,
     ending::Close,
-    rows::{self, EXECUTIONS, Execution, WORKFLOWS},
+    rows::{self, Execution, LISTED, WORKFLOWS},
     showing, storing,
 };
 use crate::{
@@ -218,10 +218,7 @@ async fn list(call: &Call, store: &Store) -> Result<Value> {
         newest(select, workflows::Column::CreatedAt, workflows::Column::Id);
     };
     let (found, total) = WORKFLOWS.page(fits, newest, (skip, limit), &mut db).await?;
-    let mut items = Vec::with_capacity(found.len());
-    for row in found {
-        items.push(showing::workflow(row, &mut db).await?);
-    }
+    let items = showing::workflows(found, &mut db).await?;
     Ok(json!({"items": items, "total": total, "skip": skip, "limit": limit}))
 }
 
@@ -232,6 +229,7 @@ async fn executions(call: &Call, store: &Store) -> Result<Value> {
     let (mut db, now) = (store.reader(), store.clock().now());
     let workflow = rows::workflow(&mut db, &json!(call.parameter("id"))).await?;
     let own = text(&workflow, "id").unwrap_or_default();
+    let name = workflow.get("name").cloned().unwrap_or_default();
     let mut fits = Condition::all().add(Expr::col(WorkflowId).eq(own));
     if let Some(status) = text(&call.query, "status").filter(|status| !status.is_empty()) {
         let known = [
@@ -248,12 +246,14 @@ async fn executions(call: &Call, store: &Store) -> Result<Value> {
         fits = fits.add(Expr::col(Status).eq(status));
     }
     let newest = |select: &mut SelectStatement| newest(select, ExecutionNumber, Id);
-    let (found, total) = EXECUTIONS
-        .page(fits, newest, (skip, limit), &mut db)
-        .await?;
+    let (found, total) = LISTED.page(fits, newest, (skip, limit), &mut db).await?;
     let items: Vec<_> = found
         .into_iter()
-        .map(|row| showing::execution(&Execution(row), now))
+        .map(|row| {
+            let mut shown = showing::execution(&Execution(row), now);
+            shown.insert("workflow_name".to_owned(), name.clone());
+            shown
+        })
         .collect();
     Ok(json!({"items": items, "total": total, "skip": skip, "limit": limit}))
 }

@@ -28,6 +28,15 @@ pub(super) static STEPS: LazyLock<Table> =
     LazyLock::new(|| Table::of::<workflow_steps::Entity>("id"));
 pub(super) static EXECUTIONS: LazyLock<Table> =
     LazyLock::new(|| Table::of::<workflow_executions::Entity>("id"));
+/// Executions as lists show them: without what they are made of, which may be large.
+pub(super) static LISTED: LazyLock<Table> = LazyLock::new(|| {
+    let whole = Table::of::<workflow_executions::Entity>("id");
+    whole.reading(|column| !matches!(column, "definition" | "variables"))
+});
+/// Nothing but their ids.
+static IDS: LazyLock<Table> = LazyLock::new(|| {
+    Table::of::<workflow_executions::Entity>("id").reading(|column| column == "id")
+});
 pub(super) static RUNS: LazyLock<Table> =
     LazyLock::new(|| Table::of::<step_executions::Entity>("id"));
 
@@ -191,8 +200,14 @@ pub(super) fn variables(workflow: &Record) -> Result<Vec<Variable>> {
 
 /// A workflow's steps, in their order.
 pub(super) async fn steps(db: &mut dyn Reader, workflow: &str) -> Result<Vec<Record>> {
+    steps_of(db, &[workflow]).await
+}
+
+/// The steps of workflows, each one's in their order.
+pub(super) async fn steps_of(db: &mut dyn Reader, workflows: &[&str]) -> Result<Vec<Record>> {
     use workflow_steps::Column::{Position, WorkflowId};
-    let mut select = STEPS.select(Expr::col(WorkflowId).eq(workflow).into());
+    let these = Expr::col(WorkflowId).is_in(workflows.iter().copied());
+    let mut select = STEPS.select(these.into());
     select.order_by(Position, Order::Asc);
     db.select(&select, STEPS.columns()).await
 }
@@ -215,11 +230,11 @@ fn missing(error: Error, text: &'static str) -> Error {
     }
 }
 
-/// Executions that are still to come to an end, of one workflow or all, the oldest first.
-pub(super) async fn open(db: &mut dyn Reader, workflow: Option<&str>) -> Result<Vec<Record>> {
-    let mut select = EXECUTIONS.select(open_ones(workflow));
+/// The ids of executions that are still to come to an end, the oldest first.
+pub(super) async fn open(db: &mut dyn Reader) -> Result<Vec<Record>> {
+    let mut select = IDS.select(open_ones(None));
     select.order_by(workflow_executions::Column::CreatedAt, Order::Asc);
-    db.select(&select, EXECUTIONS.columns()).await
+    db.select(&select, IDS.columns()).await
 }
 
 /// Which executions are still to come to an end.

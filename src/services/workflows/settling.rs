@@ -1,5 +1,7 @@
 //! How steps end: the units of work, each with what is told of it.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -30,11 +32,14 @@ impl Workflows {
         steps: &[(Step, String)],
         work: &mut Work<'_>,
     ) -> Result<()> {
+        let Some((execution, mut runs)) = all_running(id, work).await? else {
+            return Ok(());
+        };
         for (step, why) in steps {
-            if let Some((execution, mut run)) = running(id, step, work).await?
+            if let Some(run) = runs.get_mut(&step.id)
                 && run.status() == Status::Pending
             {
-                skipped(&execution, (step, &mut run), why, work).await?;
+                skipped(&execution, (step, run), why, work).await?;
             }
         }
         Ok(())
@@ -51,7 +56,10 @@ impl Workflows {
         (children, failed_one): (&[Step], Option<&str>),
         work: &mut Work<'_>,
     ) -> Result<Next> {
-        let Some((execution, mut run)) = running(id, group, work).await? else {
+        let Some((execution, mut runs)) = all_running(id, work).await? else {
+            return Ok(Next::Gone);
+        };
+        let Some(mut run) = runs.remove(&group.id) else {
             return Ok(Next::Gone);
         };
         if run.status() != Status::Running {
@@ -64,7 +72,7 @@ impl Workflows {
         let mut outputs = serde_json::Map::new();
         let mut bytes = 0;
         for step in children {
-            let Some(own) = rows::run(work.tx, id, &step.id).await? else {
+            let Some(own) = runs.get(&step.id) else {
                 continue;
             };
             let output = own.0.get("output_data").map(|data| data["output"].clone());
@@ -115,13 +123,15 @@ impl Workflows {
         why: &str,
         work: &mut Work<'_>,
     ) -> Result<()> {
+        let Some((execution, mut runs)) = all_running(id, work).await? else {
+            return Ok(());
+        };
         // Groups are told of when what is in them is.
         for step in steps.iter().rev() {
-            let Some((execution, mut run)) = running(id, step, work).await? else {
-                return Ok(());
-            };
-            self.end_step(&execution, (step, &mut run), ("failed", why), work)
-                .await?;
+            if let Some(run) = runs.get_mut(&step.id) {
+                self.end_step(&execution, (step, run), ("failed", why), work)
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -167,6 +177,20 @@ pub(super) async fn running(
     };
     let run = rows::run(work.tx, id, &step.id).await?;
     Ok(run.map(|run| (execution, run)))
+}
+
+/// A running execution, and how its steps are, by their ids: read once for all that a unit does.
+async fn all_running(
+    id: &str,
+    work: &mut Work<'_>,
+) -> Result<Option<(Execution, HashMap<String, StepRun>)>> {
+    let execution = there(rows::execution(work.tx, &json!(id)).await)?;
+    let Some(execution) = execution.filter(|execution| execution.status() == "running") else {
+        return Ok(None);
+    };
+    let runs = rows::runs(work.tx, id).await?.into_iter();
+    let named = runs.filter_map(|run| Some((run.text("step_id")?.to_owned(), run)));
+    Ok(Some((execution, named.collect())))
 }
 
 pub(super) async fn completed(

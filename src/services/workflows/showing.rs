@@ -1,5 +1,7 @@
 //! What is answered of workflows and executions, in MGX's forms.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,23 +12,43 @@ use super::{
 use crate::{
     core::{Record, clock::Timestamp},
     error::Result,
+    services::values::text,
     store::transaction::Reader,
 };
 
 /// Characters of what a step was told or gave that a timeline shows.
 const SUMMARY: usize = 200;
 
+/// A workflow with its steps.
+pub(super) async fn workflow(record: Record, db: &mut dyn Reader) -> Result<Value> {
+    let steps = rows::steps(db, text(&record, "id").unwrap_or_default()).await?;
+    Ok(with_steps(record, steps))
+}
+
+/// Workflows with their steps, in their order.
+pub(super) async fn workflows(records: Vec<Record>, db: &mut dyn Reader) -> Result<Vec<Value>> {
+    let ids: Vec<_> = records.iter().filter_map(|row| text(row, "id")).collect();
+    let mut all: HashMap<String, Vec<Record>> = HashMap::new();
+    for step in rows::steps_of(db, &ids).await? {
+        let of = text(&step, "workflow_id").unwrap_or_default().to_owned();
+        all.entry(of).or_default().push(step);
+    }
+    let own = |record: Record| {
+        let steps = all.remove(text(&record, "id").unwrap_or_default());
+        with_steps(record, steps.unwrap_or_default())
+    };
+    Ok(records.into_iter().map(own).collect())
+}
+
 /// A workflow with its steps; those of groups stand in their group's `steps`.
-pub(super) async fn workflow(mut record: Record, db: &mut dyn Reader) -> Result<Value> {
-    let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
-    let steps = rows::steps(db, id).await?;
+fn with_steps(mut record: Record, steps: Vec<Record>) -> Value {
     let count = steps.len();
     let steps = nested(steps);
     record.shift_remove("created_by");
     record.insert("steps".to_owned(), Value::Array(steps));
     record.insert("step_count".to_owned(), json!(count));
     record.insert("project".to_owned(), Value::Null);
-    Ok(Value::Object(record))
+    Value::Object(record)
 }
 
 /// Steps, those of groups in their group.
