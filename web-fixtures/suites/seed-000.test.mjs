@@ -3,20 +3,15 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Cast, rest } from "../support/agrenting.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { connect, REVISIONS, tool } from "../support/mcp.mjs";
 import { Programs } from "../support/programs.mjs";
+import { blocks, noPages as skip } from "../support/seeds.mjs";
 import { closeAll, soon } from "../support/wait.mjs";
-
-const seeds = process.env.ROOST_SEEDS ?? fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
 
 /** What the page's programs find around them. */
 const PRELUDE = `
@@ -51,13 +46,6 @@ const EMITTED_ANEW = [
   -H "Content-Type: application/json" -d '{"content": "Working on it…", "kind": "chat"}'`,
   '{"name": "task_emit_chunk", "arguments": {"task_id": "...", "content": "Working on it...", "kind": "chat"}}',
 ];
-
-/** The page's blocks of a language. */
-async function blocks(language) {
-  const name = (await readdir(seeds)).find((name) => name.startsWith("000_"));
-  const page = await readFile(join(seeds, name), "utf8");
-  return page.split("```" + language + "\n").slice(1).map((text) => text.split("```")[0]);
-}
 
 onEveryDatabase("Agrenting's page", (database) => {
   /** @type {Daemon} */
@@ -139,12 +127,11 @@ onEveryDatabase("Agrenting's page", (database) => {
 
   test("S0-42 the page's calls, written anew, do what the page says", () => tell(ANEW));
 
-  const skip = !existsSync(seeds) ? `there are no pages in ${seeds}` : false;
-  test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await blocks("javascript")));
+  test("S0-42 the page's programs run as they stand", { skip }, async () => tell(await blocks("000", "javascript")));
 
   test("S0-29 S0-30 S0-31 the page's command and tool call run as they stand", { skip }, async () => {
-    const [command] = await blocks("bash");
-    const [call] = await blocks("json");
+    const [command] = await blocks("000", "bash");
+    const [call] = await blocks("000", "json");
     await emit([command, call]);
   });
 });

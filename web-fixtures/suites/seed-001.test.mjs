@@ -2,18 +2,13 @@
 // which folder the pages are; the same calls, written anew; and every row of its two tables.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { Daemon } from "../support/daemon.mjs";
 import { onEveryDatabase } from "../support/databases.mjs";
 import { Programs } from "../support/programs.mjs";
+import { noPages as skip, page } from "../support/seeds.mjs";
 import { echo, overChannel, PUSHES, swarms, swarmSocket } from "../support/swarm-viewers.mjs";
 import { closeAll, until } from "../support/wait.mjs";
-
-const seeds = process.env.ROOST_SEEDS ?? fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
-const skip = !existsSync(seeds) ? `there are no pages in ${seeds}` : false;
 
 /** What the page's program finds around it: it prints what it says as JSON, one line each. */
 const PRELUDE = `
@@ -36,14 +31,9 @@ swarm.push("send_task", { agent: "researcher", task: "Summarize results." })
   .receive("ok", () => console.log("task sent"))
   .receive("error", ({ reason }) => console.log("send failed", reason));`;
 
-const page = async () => {
-  const name = (await readdir(seeds)).find((name) => name.startsWith("001_"));
-  return readFile(`${seeds}/${name}`, "utf8");
-};
-
 /** The page's program. */
 async function verbatim() {
-  const text = await page();
+  const text = await page("001");
   return text.slice(text.indexOf('import { Socket } from "phoenix"'), text.indexOf("See also"));
 }
 
@@ -96,7 +86,7 @@ onEveryDatabase("Genswarms' page", (database) => {
   test("S1-39 the page's program runs as it stands", { skip }, async () => tell(await verbatim(), "verbatim"));
 
   test("S1-7 to S1-36 every event of the page's two tables is there", { skip }, async () => {
-    const rows = [...(await page()).matchAll(/^\s*([a-z]+_[a-z_]+|event) (\{|routing|broadcast|see|ignored)/gm)];
+    const rows = [...(await page("001")).matchAll(/^\s*([a-z]+_[a-z_]+|event) (\{|routing|broadcast|see|ignored)/gm)];
     const events = rows.map(([, event]) => event);
     const inbound = ["send_task", "get_status", "subscribe_logs", "unsubscribe_logs", "subscribe_events", "unsubscribe_events"];
     const outbound = PUSHES.slice(0, 11);

@@ -3,23 +3,21 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { extname, join } from "node:path";
+import { extname } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
 import { Watcher, hiveUrl, tell } from "../support/hive.mjs";
 import { register } from "../support/people.mjs";
 import { Programs } from "../support/programs.mjs";
 import { python } from "../support/python.mjs";
+import { ANEW, GO, verbatim } from "../support/seed-004.mjs";
+import { noPages } from "../support/seeds.mjs";
 import { closeAll, keep, until } from "../support/wait.mjs";
-import { ANEW, GO } from "../support/seed-004.mjs";
 
 const SECRET = "a secret that only issuers of tokens know";
-const seeds = process.env.ROOST_SEEDS ?? fileURLToPath(new URL("../../../shared/seeds", import.meta.url));
 const GOPATH = process.env.GOPATH ?? "/usr/share/gocode";
 const PACKAGES = ["websockets==17.4", "PyJWT==2.15.1", "httpx==0.28.1"];
 
@@ -35,22 +33,6 @@ const REACT = `
 export const useState = (first) => [first, (next) => console.log(JSON.stringify(typeof next === "function" ? next([]) : next))];
 export const useEffect = (effect) => void effect();
 `;
-
-/** The page's programs, by what they are. */
-async function verbatim() {
-  const name = (await readdir(seeds)).find((name) => name.startsWith("004_"));
-  const page = await readFile(join(seeds, name), "utf8");
-  const blocks = [...page.matchAll(/```(?:javascript|python)\n(.*?)```/gs)].map(([, program]) => program);
-  const block = (words) => blocks.find((program) => program.includes(words));
-  return {
-    quickStart: block("updateDashboard"),
-    hook: block("useAgentStream"),
-    bridge: block("bridge_to_webhook"),
-    monitor: block("AgentMonitor"),
-    orchestrator: block("AgentOrchestrator"),
-    issuer: block("class WebSocketAuth"),
-  };
-}
 
 /** @type {Daemon} */
 let daemon;
@@ -192,14 +174,13 @@ const SAMPLES = [
   ["orchestrator", "S4-16 S4-42 the orchestrator", orchestrator],
   ["issuer", "S4-34 S4-36 tokens that PyJWT makes", issuer],
 ];
-const isThere = existsSync(seeds);
-const programs = isThere ? await verbatim() : {};
+const programs = noPages ? {} : await verbatim();
 
 describe("Hive's guide", () => {
   for (const [name, title, sample] of SAMPLES) {
     const noPython = /import (asyncio|jwt)/.test(ANEW[name]) && interpreter.missing;
     test(`${title}, written anew`, { skip: noPython || false }, () => sample(ANEW[name]));
-    const skip = noPython || (!isThere && `there are no pages in ${seeds}`);
+    const skip = noPython || noPages;
     test(`${title}, as it stands`, { skip }, () => sample(programs[name]));
   }
 

@@ -49,7 +49,8 @@ export class Programs {
     const [binary, ...args] = command(file);
     const child = spawn(binary, args, {
       env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "inherit"],
+      // Some end when their input does.
+      stdio: ["pipe", "pipe", "inherit"],
     });
     keep(() => child.kill("SIGKILL"));
     const lines = [];

@@ -1,4 +1,21 @@
-// The calls of Hive's guide, written anew: the same programs in other words, with the names that a test looks for.
+// The programs of Hive's guide, and the same calls, written anew: in other words, with the names that a test looks
+// for.
+
+import { blocks } from "./seeds.mjs";
+
+/** The page's programs, by what they are. */
+export async function verbatim() {
+  const all = await blocks("004", "javascript", "python");
+  const block = (words) => all.find((program) => program.includes(words));
+  return {
+    quickStart: block("updateDashboard"),
+    hook: block("useAgentStream"),
+    bridge: block("bridge_to_webhook"),
+    monitor: block("AgentMonitor"),
+    orchestrator: block("AgentOrchestrator"),
+    issuer: block("class WebSocketAuth"),
+  };
+}
 
 const CONNECT = `
 import asyncio
