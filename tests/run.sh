@@ -27,7 +27,8 @@ fi
 
 if command -v node >/dev/null && command -v npm >/dev/null; then
   NGINX=$(bash tests/nginx.sh || true)
-  export NGINX
+  CHROMIUM=$(bash tests/chromium.sh || true)
+  export NGINX CHROMIUM
   (cd web-fixtures/mcp-conformance && npm ci --no-audit --no-fund --loglevel=error)
   (cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && npm test)
   legs+=("JavaScript clients, SQLite: ran")
@@ -40,6 +41,11 @@ if command -v node >/dev/null && command -v npm >/dev/null; then
     legs+=("nginx in front: ran")
   else
     legs+=("nginx in front: SKIPPED (it is not here, and Debian's package cannot be had)")
+  fi
+  if [ -n "$CHROMIUM" ]; then
+    legs+=("A real browser, Chromium: ran")
+  else
+    legs+=("A real browser, Chromium: SKIPPED (it is not here, and Debian's package cannot be installed)")
   fi
 else
   legs+=("JavaScript clients: SKIPPED (Node.js 20 and npm are not here)")
