@@ -1,11 +1,9 @@
 // What deploy/ holds: nginx in front of the daemon, the service of systemd, the image, and `roost health`.
 
 import assert from "node:assert/strict";
-import { execFile, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { get } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -13,110 +11,47 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DockerfileParser } from "dockerfile-ast";
 import { io } from "socket.io-client";
-import { WebSocket } from "ws";
 import { parse } from "yaml";
 import { BINARY, Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
+import { NAME, Nginx, noNginx, there } from "../support/nginx.mjs";
 import { register } from "../support/people.mjs";
 import { closeAll, keep, soon, until } from "../support/wait.mjs";
 
 const run = promisify(execFile);
 const deploy = (name) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url));
-const there = (program) => spawnSync("which", [program]).status === 0;
-const NAME = "agents.example.com";
 
-/** The program, if there is one. */
-const NGINX = [process.env.NGINX, "/usr/sbin/nginx", deploy("../target/nginx/usr/sbin/nginx")].find((path) => path && existsSync(path));
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-
-const skip = NGINX && there("openssl") ? false : "there is no nginx (tests/nginx.sh) or no openssl";
-
-describe("nginx in front", { skip }, () => {
+describe("nginx in front", { skip: noNginx }, () => {
   /** @type {Daemon} */
   let daemon;
-  let folder;
-  let port;
+  /** @type {Nginx} */
+  let nginx;
   let token;
   before(async () => {
     daemon = await Daemon.start(sqlite, { args: ["--auth", "required", "--allowed-hosts", NAME, "--heartbeat-secs", "1"] });
     const { ann } = await register(daemon.url, ["admin", "ann"]);
     token = ann.token;
-    folder = await mkdtemp(join(tmpdir(), "roost-nginx-"));
-    port = await freePort();
-    const [certificate, key] = ["roost.pem", "roost.key"].map((name) => join(folder, name));
-    await run("openssl", [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-      ...["-subj", `/CN=${NAME}`, "-addext", `subjectAltName=DNS:${NAME}`, "-keyout", key, "-out", certificate],
-    ]);
-    const site = (await readFile(deploy("nginx.conf"), "utf8"))
-      .replace("server 127.0.0.1:3030;", `server 127.0.0.1:${daemon.port};`)
-      .replace("listen 443 ssl;", `listen 127.0.0.1:${port} ssl;`)
-      .replace("/etc/ssl/certs/roost.pem", certificate)
-      .replace("/etc/ssl/private/roost.key", key);
-    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
-    const user = process.getuid() === 0 ? "user root;" : "";
-    const main = `daemon off; ${user} pid ${folder}/pid; error_log stderr; events {} http { access_log off; ${temporary.join(" ")}\n${site}\n}`;
-    await writeFile(join(folder, "nginx.conf"), main);
-    const nginx = spawn(NGINX, ["-p", folder, "-c", join(folder, "nginx.conf")], { stdio: ["ignore", "inherit", "inherit"] });
-    keep(() => nginx.kill("SIGTERM"));
-    let listens = false;
-    const look = () => fetched("/health").then(() => (listens = true), () => setTimeout(look, 50));
-    look();
-    await until(() => listens, "nginx listens");
+    const site = await readFile(deploy("nginx.conf"), "utf8");
+    nginx = await Nginx.start(site, [["server 127.0.0.1:3030;", `server 127.0.0.1:${daemon.port};`]]);
   });
   after(async () => {
     await closeAll();
     await daemon?.stop();
-    if (folder) await rm(folder, { recursive: true, force: true });
+    await nginx?.remove();
   });
 
-  const tls = { rejectUnauthorized: false, servername: NAME, headers: { host: NAME } };
-
-  /** A request's status, and its text. */
-  function fetched(path, headers = {}) {
-    return new Promise((resolve, reject) => {
-      const options = { ...tls, host: "127.0.0.1", port, path, headers: { ...tls.headers, ...headers } };
-      const asked = get(options, (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (part) => (text += part)).on("end", () => resolve({ status: response.statusCode, text }));
-      });
-      asked.on("error", reject);
-    });
-  }
-
-  /** A WebSocket's status, or what it hears once it is open. */
-  function opened(path) {
-    const socket = new WebSocket(`wss://127.0.0.1:${port}${path}`, tls);
-    keep(() => socket.terminate());
-    const frames = [];
-    socket.on("message", (data) => frames.push(JSON.parse(data)));
-    const answered = new Promise((resolve) => {
-      socket.on("open", () => resolve({ frames }));
-      socket.on("unexpected-response", (_, { statusCode }) => resolve({ status: statusCode }));
-      socket.on("error", () => {});
-    });
-    return soon(answered, `${path} is answered`);
-  }
-
   test("calls are passed on, with who is asked for", async () => {
-    assert.equal(JSON.parse((await fetched("/health")).text).status, "ok");
-    assert.equal((await fetched("/boards")).status, 401);
-    assert.equal((await fetched("/boards", { authorization: `Bearer ${token}` })).status, 200);
-    assert.equal((await fetched("/health", { host: "elsewhere.example.com" })).status, 403);
-    assert.equal((await fetched("/auth")).status, 404, "the door is inside");
+    assert.equal(JSON.parse((await nginx.get("/health")).text).status, "ok");
+    assert.equal((await nginx.get("/boards")).status, 401);
+    assert.equal((await nginx.get("/boards", { authorization: `Bearer ${token}` })).status, 200);
+    assert.equal((await nginx.get("/health", { host: "elsewhere.example.com" })).status, 403);
+    assert.equal((await nginx.get("/auth")).status, 404, "the door is inside");
   });
 
   test("S4-26 a stream of events is opened with a token only, and stays while nothing happens", async () => {
-    assert.deepEqual(await opened("/ws/stream"), { status: 401 });
-    assert.deepEqual(await opened("/ws/stream?token=nonsense"), { status: 401 });
-    const { frames } = await opened(`/ws/stream?token=${token}`);
+    assert.deepEqual(await nginx.open("/ws/stream"), { status: 401 });
+    assert.deepEqual(await nginx.open("/ws/stream?token=nonsense"), { status: 401 });
+    const { frames } = await nginx.open(`/ws/stream?token=${token}`);
     await until(() => frames.filter(({ type }) => type === "heartbeat").length > 1, "heartbeats come");
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     const post = (path, data) => fetch(`${daemon.url}${path}`, { method: "POST", headers, body: JSON.stringify(data) });
@@ -126,6 +61,7 @@ describe("nginx in front", { skip }, () => {
   });
 
   test("Socket.IO polls and is upgraded, and server-sent events come as they happen", async () => {
+    const { tls, port } = nginx;
     const options = { ...tls, extraHeaders: tls.headers, auth: { token }, forceNew: true };
     const socket = io(`https://127.0.0.1:${port}`, options);
     keep(() => socket.close());

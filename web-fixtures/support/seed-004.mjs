@@ -14,6 +14,7 @@ export async function verbatim() {
     monitor: block("AgentMonitor"),
     orchestrator: block("AgentOrchestrator"),
     issuer: block("class WebSocketAuth"),
+    nginx: (await blocks("004", "nginx"))[0],
   };
 }
 
@@ -160,5 +161,33 @@ func main() {
 			fmt.Println(told.Event.Type, told.Event.StreamID, told.Event.Data)
 		}
 	}
+}
+`;
+
+/** The guide's site for nginx, the same in other words. */
+export const NGINX_ANEW = `
+map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+upstream websocket { server localhost:8765; }
+server {
+    server_name agents.example.com;
+    listen 443 ssl;
+    ssl_certificate /etc/ssl/certs/site.pem;
+    ssl_certificate_key /etc/ssl/private/site.key;
+    proxy_http_version 1.1;
+    location /stream {
+        proxy_set_header Connection $connection_upgrade;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_read_timeout 86400;
+        proxy_send_timeout 86400;
+        auth_request /auth;
+        proxy_pass http://websocket;
+    }
+    location = /auth {
+        internal;
+        proxy_set_header X-Original-URI $request_uri;
+        proxy_set_header Content-Length "";
+        proxy_pass_request_body off;
+        proxy_pass http://auth-service/verify;
+    }
 }
 `;
