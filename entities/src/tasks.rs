@@ -50,6 +50,7 @@ pub struct Model {
     pub progress_message: Option<String>,
     #[sea_orm(column_type = "Timestamp", nullable)]
     pub updated_at: Option<String>,
+    pub stream_id: Option<String>,
 }
 
 /// Relations: the store joins by column.

@@ -14,6 +14,7 @@ mod m0008_swarms;
 mod m0009_workflows;
 mod m0010_agent_instances;
 mod m0011_assignments;
+mod m0012_named_streams;
 
 /// Every migration, oldest first.
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_workflows::Migration),
             Box::new(m0010_agent_instances::Migration),
             Box::new(m0011_assignments::Migration),
+            Box::new(m0012_named_streams::Migration),
         ]
     }
 }

@@ -14,6 +14,7 @@ use super::{
     hooks::{Context, Hook, Next},
     records::Records,
     rules::{Change, Scope},
+    tasks::follow_streams,
     values::{leave_out_nulls, text},
     visibility,
 };
@@ -146,7 +147,8 @@ async fn told(
         Some(Scope::everyone([("session", session), ("task", task)]))
     };
     let scopes = records.iter().map(scope).collect();
-    let scopes = visibility::follow_boards(work.tx, &records, scopes).await?;
+    let mut scopes = visibility::follow_boards(work.tx, &records, scopes).await?;
+    follow_streams(work.tx, &mut scopes).await?;
     let records = records.into_iter().zip(scopes);
     records
         .filter_map(|(record, scope)| {

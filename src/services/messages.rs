@@ -14,9 +14,9 @@ use super::{
     visibility,
 };
 use crate::{
-    core::{Record, call::Method, event::Draft},
+    core::{BoxFuture, Record, call::Method, event::Draft},
     error::{Error, Kind, Result},
-    store::{lane::Work, numbering::Numbering},
+    store::{lane::Work, numbering::Numbering, transaction::Reader},
 };
 
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
@@ -115,6 +115,19 @@ impl Rules for Messages {
 
     fn belong_to_sessions(&self) -> bool {
         true
+    }
+
+    fn scopes<'a>(
+        &'a self,
+        db: &'a mut dyn Reader,
+        messages: &'a [Record],
+    ) -> BoxFuture<'a, Result<Vec<Option<Scope>>>> {
+        let scopes = messages.iter().map(|message| self.scope(message)).collect();
+        Box::pin(async move {
+            let mut scopes = visibility::follow_boards(db, messages, scopes).await?;
+            tasks::follow_streams(db, &mut scopes).await?;
+            Ok(scopes)
+        })
     }
 
     fn scope(&self, message: &Record) -> Option<Scope> {

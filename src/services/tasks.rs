@@ -1,6 +1,7 @@
 //! `tasks`: one piece of work in a session, from a prompt to its end.
 
 mod ending;
+mod named;
 mod parties;
 
 use entities::tasks;
@@ -8,6 +9,7 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::{Value, json};
 
 pub use self::ending::{End, Ending};
+pub(super) use self::named::{follow_streams, named};
 use self::parties::{check_parties, has_agents, may_say, set_parties};
 use super::{
     hirings,
@@ -115,7 +117,13 @@ impl Rules for Tasks {
     fn change(&self, current: &Record, changes: &mut Record, work: &Work<'_>) -> Result<()> {
         keep(
             changes,
-            &["session_id", "hiring_id", "created_at", "updated_at"],
+            &[
+                "session_id",
+                "hiring_id",
+                "stream_id",
+                "created_at",
+                "updated_at",
+            ],
         );
         check(changes)?;
         let now = json!(work.now.to_string());
@@ -189,6 +197,7 @@ pub(super) fn scope(task: &Record) -> Scope {
         ("agent", text(task, "provider_agent_id")),
         ("agent", text(task, "client_agent_id")),
         ("hiring", text(task, "hiring_id")),
+        ("stream", text(task, "stream_id")),
     ])
 }
 
@@ -209,6 +218,7 @@ pub fn own_hirings() -> impl Hook {
 /// Checks the fields that are there.
 fn check(task: &Record) -> Result<()> {
     objects(task, ["permission_request"])?;
+    named(task.get("stream_id"))?;
     let progress = task.get("progress_percent").and_then(Value::as_i64);
     if progress.is_some_and(|percent| !(0..=100).contains(&percent)) {
         return Err(Error::bad_request("`progress_percent` must be 0 to 100"));

@@ -70,8 +70,16 @@ pub fn leave_out_nulls(records: &mut [Record]) {
 /// # Errors
 /// `BadRequest`; `data.field` names it.
 pub fn required(data: &Value, name: &str, longest: usize) -> Result<String> {
+    short(data.get(name).unwrap_or(&Value::Null), name, longest)
+}
+
+/// As [`required`], of a value by itself.
+///
+/// # Errors
+/// As [`required`].
+pub fn short(value: &Value, name: &str, longest: usize) -> Result<String> {
     let fits = |text: &&str| (1..=longest).contains(&text.chars().count()) && !text.contains('\0');
-    let value = data.get(name).and_then(Value::as_str).filter(fits);
+    let value = value.as_str().filter(fits);
     value.map(str::to_owned).ok_or_else(|| {
         let text = format!("`{name}` must be a text of 1 to {longest} characters, without NUL");
         Error::bad_request(text).with_data(json!({"field": name}))

@@ -176,6 +176,7 @@ impl Runs {
             text: owned(&task, "full_prompt"),
             permission_mode: None,
             streams: true,
+            stream_id: text(&task, "stream_id").map(str::to_owned),
             by: Identity::System,
             task: Some(id.clone()),
             author: text(&task, "created_by").map(str::to_owned),

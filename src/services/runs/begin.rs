@@ -17,7 +17,7 @@ use crate::{
     core::{Record, clock::Timestamp, identity::Identity, turn::Turn},
     error::{Error, Result},
     runner::{Decision, Prompt},
-    services::values::text,
+    services::{tasks::named, values::text},
     store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Asked {
     pub(super) permission_mode: Option<String>,
     /// Whether viewers are told words as they come.
     pub(super) streams: bool,
+    /// The stream that it is told in, if not the session's own.
+    pub(super) stream_id: Option<String>,
     pub(super) by: Identity,
     /// The task that it has already.
     pub(super) task: Option<String>,
@@ -81,7 +83,7 @@ impl Asked {
     /// Reads a call's data.
     ///
     /// # Errors
-    /// `BadRequest` if nothing is asked.
+    /// `BadRequest` if nothing is asked, or the stream's name is none.
     pub(super) fn read(data: &Value, by: Identity) -> Result<Self> {
         let prompt = data.get("prompt").and_then(Value::as_str);
         let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
@@ -100,6 +102,7 @@ impl Asked {
             text: prompt.to_owned(),
             permission_mode: data["permissionMode"].as_str().map(str::to_owned),
             streams: data["stream"] != json!(false),
+            stream_id: named(data.get("stream_id"))?,
             author: by.user_id().map(str::to_owned),
             by,
             task: None,
@@ -264,6 +267,7 @@ impl Runs {
             "git_state": {"sha_at_start": sha},
             "tool_use_count": 0,
             "created_by": asked.author,
+            "stream_id": asked.stream_id,
         });
         let task = self.tasks.create(task, work).await?;
         Ok(task["task_id"].as_str().unwrap_or_default().to_owned())

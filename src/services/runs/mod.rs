@@ -36,7 +36,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::begin::Started;
 use super::{
-    records::Records, rules::Scope, streams::Streams, tasks::is_over, values::text, visibility,
+    records::Records,
+    rules::Scope,
+    streams::Streams,
+    tasks::{follow_streams, is_over},
+    values::text,
+    visibility,
 };
 use crate::{
     core::{Record, identity::Identity},
@@ -151,7 +156,8 @@ impl Runs {
             return Ok(None);
         };
         let plain = Scope::everyone([("session", Some(session)), ("task", Some(task))]);
-        let scopes = visibility::follow_boards(db, &[record], vec![Some(plain)]).await?;
+        let mut scopes = visibility::follow_boards(db, &[record], vec![Some(plain)]).await?;
+        follow_streams(db, &mut scopes).await?;
         Ok(scopes.into_iter().flatten().next())
     }
 

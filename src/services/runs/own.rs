@@ -70,6 +70,7 @@ impl Runs {
             text: clean(prompt),
             permission_mode: None,
             streams: true,
+            stream_id: None,
             by: Identity::System,
             task: None,
             author: author.map(str::to_owned),

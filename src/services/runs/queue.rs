@@ -18,7 +18,7 @@ use super::{
 use crate::{
     core::{Record, identity::Identity, turn::Turn},
     error::{Error, Kind, Result},
-    services::{rules::Scope, values::text, visibility},
+    services::{rules::Scope, tasks::follow_streams, values::text, visibility},
     store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
 
@@ -80,6 +80,7 @@ impl Runs {
             "metadata": {
                 "permission_mode": asked.permission_mode,
                 "stream": asked.streams,
+                "stream_id": asked.stream_id,
                 "created_by": asked.author,
                 "plan": asked.plans,
             },
@@ -165,6 +166,7 @@ impl Runs {
                 text: owned(&message, "content"),
                 permission_mode: said["permission_mode"].as_str().map(str::to_owned),
                 streams: said["stream"] != json!(false),
+                stream_id: said["stream_id"].as_str().map(str::to_owned),
                 by: Identity::System,
                 task: text(&message, "task_id").map(str::to_owned),
                 author: said["created_by"].as_str().map(str::to_owned),
@@ -241,7 +243,9 @@ async fn take_out(
         ("task", text(message, "task_id")),
     ]);
     let scopes = vec![Some(scope)];
-    let scopes = visibility::follow_boards(work.tx, std::slice::from_ref(message), scopes).await?;
+    let records = std::slice::from_ref(message);
+    let mut scopes = visibility::follow_boards(work.tx, records, scopes).await?;
+    follow_streams(work.tx, &mut scopes).await?;
     for scope in scopes.into_iter().flatten() {
         work.publish(scope.draft("messages", "removed", &Value::Object(told.clone()))?);
     }

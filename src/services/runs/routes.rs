@@ -20,8 +20,8 @@ use crate::{
     store::{Store, lane::Work},
 };
 
-/// `sessions/:id/prompt`: `create {prompt, permissionMode?, stream?}` answers at once with `{success,
-/// taskId, status, streaming}`.
+/// `sessions/:id/prompt`: `create {prompt, permissionMode?, stream?, stream_id?}` answers at once with
+/// `{success, taskId, status, streaming}`.
 pub struct Prompts(pub Arc<Runs>);
 
 impl Service for Prompts {
@@ -40,7 +40,7 @@ impl Service for Prompts {
     }
 }
 
-/// `sessions/:id/messages/queue`: `create {prompt}` answers `{success, message}`, `find` the queue.
+/// `sessions/:id/messages/queue`: `create {prompt, stream_id?}` answers `{success, message}`, `find` the queue.
 pub struct Queue(pub Arc<Runs>);
 
 impl Service for Queue {

@@ -56,6 +56,7 @@ impl Streams {
             C::ProviderAgentId,
             C::ClientAgentId,
             C::HiringId,
+            C::StreamId,
         ];
         let spell = || {
             let mut select = Sql::select();

@@ -237,6 +237,9 @@ pub(super) struct SendPrompt {
     session_id: String,
     /// What the agent is to do.
     prompt: String,
+    /// The stream in which watchers of executions are told of it, if not the session's own: 1 to 255
+    /// characters.
+    stream_id: Option<String>,
 }
 
 /// What became of a prompt.
@@ -262,6 +265,11 @@ impl Arguments for SendPrompt {
 
     async fn call(self, asker: Asker) -> Result<Value> {
         let path = ["sessions", &self.session_id, "prompt"];
-        asker.create(&path, json!({"prompt": self.prompt})).await
+        asker
+            .create(
+                &path,
+                json!({"prompt": self.prompt, "stream_id": self.stream_id}),
+            )
+            .await
     }
 }
