@@ -7,7 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::{access::Access, identity::Identity};
 
 /// The kinds of things that topics name, where readers of the log ask for some of them.
-pub const KINDS: [&str; 7] = ["board", "session", "task", "swarm", "agent", "user", "repo"];
+pub const KINDS: [&str; 12] = [
+    "board",
+    "session",
+    "task",
+    "swarm",
+    "agent",
+    "user",
+    "repo",
+    "stream",
+    "workflow",
+    "execution",
+    "step",
+    "workspace",
+];
 
 /// One thing that an event concerns: `session:<id>`, `task:<id>`, `board:<id>`, …
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -19,8 +19,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Bytes of an id that is looked for at most.
-const LONGEST_ID: usize = 1_000;
+/// Bytes of an id that is looked for at most: streams' have 512 characters.
+const LONGEST_ID: usize = 2_048;
 
 /// Bytes of a pattern at most: SQLite takes no longer one.
 const LONGEST_PATTERN: usize = 50_000;

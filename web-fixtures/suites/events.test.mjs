@@ -261,7 +261,7 @@ onEveryDatabase("The log", (database) => {
       [{ $or: [{ since: "0" }] }, 400, /^Unknown field 'since'/],
       [{ session: { $gt: "x" } }, 400, /^Invalid query parameter \$gt/],
       [{ session: 7 }, 400, /^`session` must be an id/],
-      [{ session: "x".repeat(2000) }, 400, /^`session` must be an id/],
+      [{ session: "x".repeat(3000) }, 400, /^`session` must be an id/],
       [{ session: { $in: Array(300).fill("x") } }, 400, /^A query may have 50 ids of topics/],
       [{ at: "yesterday" }, 400, /^`at` must be a time/],
       [{ since: "then" }, 400, /^`since` is neither/],

@@ -42,12 +42,24 @@ pub(super) struct ReadEvents {
     session: Option<String>,
     /// Only what is about this task: its whole id.
     task: Option<String>,
+    /// Only what is about this swarm: its name.
+    swarm: Option<String>,
     /// Only what is about this agent: its whole id.
     agent: Option<String>,
     /// Only what is about this user: the whole id.
     user: Option<String>,
     /// Only what is about this repository: its whole id.
     repo: Option<String>,
+    /// Only what is told in this stream, which prompts, executions or agents elsewhere named.
+    stream: Option<String>,
+    /// Only what is about this workflow: its whole id.
+    workflow: Option<String>,
+    /// Only what is about this execution of a workflow: its whole id.
+    execution: Option<String>,
+    /// Only what is about this step of a workflow: its whole id.
+    step: Option<String>,
+    /// Only what is about this workspace: its whole id.
+    workspace: Option<String>,
 }
 
 /// A part of the log.
@@ -89,9 +101,15 @@ impl Arguments for ReadEvents {
             ("board", self.board.map(Value::from)),
             ("session", self.session.map(Value::from)),
             ("task", self.task.map(Value::from)),
+            ("swarm", self.swarm.map(Value::from)),
             ("agent", self.agent.map(Value::from)),
             ("user", self.user.map(Value::from)),
             ("repo", self.repo.map(Value::from)),
+            ("stream", self.stream.map(Value::from)),
+            ("workflow", self.workflow.map(Value::from)),
+            ("execution", self.execution.map(Value::from)),
+            ("step", self.step.map(Value::from)),
+            ("workspace", self.workspace.map(Value::from)),
         ]);
         let mut page = asker.find(Self::SERVICE, query).await?;
         let total = page["total"].as_u64().unwrap_or_default();
