@@ -23,8 +23,8 @@ onEveryDatabase("MGX's streams", (database) => {
   const post = async (path, data = {}) => (await sendJson(daemon.url, "POST", path, data)).json;
 
   /** Opens a stream; what it is told, without heartbeats. */
-  async function watch(path) {
-    const socket = new WebSocket(`${daemon.url.replace("http", "ws")}/ws/${path}`);
+  async function watch(path, url = daemon.url) {
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws/${path}`);
     keep(() => socket.terminate());
     const [events, heartbeats] = [[], []];
     socket.on("message", (data, isBinary) => {
@@ -112,10 +112,37 @@ onEveryDatabase("MGX's streams", (database) => {
     assert.deepEqual(again.events, events.slice(1));
   });
 
+  test("S3-35 without `since` nothing is told again: neither what came before, nor after a restart", async () => {
+    const own = await Daemon.start(database);
+    try {
+      const send = async (path, data = {}) => (await sendJson(own.url, "POST", path, data)).json;
+      const { session_id } = await send("/sessions");
+      const say = (content) => send("/messages", { session_id, content });
+      const said = ({ events }) => events.map(({ data }) => data.message.content);
+      const open = () => Promise.all([`tasks/${session_id}`, "stream"].map((path) => watch(path, own.url)));
+      await say("before");
+      const first = await open();
+      await say("one");
+      for (const stream of first) await until(() => said(stream).length > 0, "the first comes");
+      for (const signal of ["SIGTERM", "SIGKILL"]) {
+        await own.restart(signal);
+        const later = await open();
+        await say(`after ${signal}`);
+        for (const stream of later) {
+          await until(() => said(stream).length > 0, "what comes is told");
+          assert.deepEqual(said(stream), [`after ${signal}`]);
+        }
+      }
+      for (const stream of first) assert.deepEqual(said(stream), ["one"]);
+    } finally {
+      await own.stop();
+    }
+  });
+
   test("S3-16 S3-17 heartbeats come while nothing happens, and say what is watched", async () => {
     const { session_id } = await post("/sessions");
     const streams = await Promise.all(
-      [`tasks/${session_id}`, "stream", "agents/a1", "workflows/w1", "workflows/executions/x1", "workflows/steps/s1", "workflows/stream"].map(watch),
+      [`tasks/${session_id}`, "stream", "agents/a1", "workflows/w1", "workflows/executions/x1", "workflows/steps/s1", "workflows/stream"].map((path) => watch(path)),
     );
     const agents = await watch("agents/stream?workspace_id=w&agent_id=a1,a2");
     for (const stream of [...streams, agents]) await until(() => stream.heartbeats.length > 0, "a heartbeat comes");
