@@ -23,12 +23,12 @@ export function soon(promise, what, within = DEADLINE) {
 /** Waits until something holds. */
 export async function until(holds, what) {
   const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
-  await soon(
-    (async () => {
-      while (!(await holds())) await turn();
-    })(),
-    what,
-  );
+  let isLate = false;
+  const asking = (async () => {
+    while (!isLate && !(await holds())) await turn();
+  })();
+  // Who gives up asks no more: the process could not end.
+  await soon(asking, what).finally(() => (isLate = true));
 }
 
 /** @type {(() => unknown)[]} */
