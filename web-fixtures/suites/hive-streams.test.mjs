@@ -107,10 +107,15 @@ onEveryDatabase("Streams that are named", (database) => {
     await at.patch(`/tasks/${task_id}`, { progress_percent: 50, stream_id: "another" });
     await at.post("/messages", { session_id, task_id, content: "Said" });
     await at.post("/messages/bulk", [{ session_id, task_id, content: "Said" }, { session_id, content: "Said besides" }]);
+    // So is what an agent says of it.
+    const agent = await at.post("/api/agents/", { definition_slug: "default", name: fresh("agent") });
+    await at.post(`/api/agents/${agent.id}/messages`, { payload: { text: "Said" }, run_id: task_id });
     await at.remove(`/sessions/${session_id}`);
-    await named.has(5);
-    assert.deepEqual(named.types, ["execution_started", "goal_progress", "custom", "custom", "execution_failed"]);
-    assert.equal(named.events[4].data.error, "cancelled");
+    await until(() => named.types.includes("execution_failed"), "it is over");
+    const customs = named.events.filter(({ type }) => type === "custom").map(({ data }) => data.name);
+    assert.deepEqual(customs, ["message", "message", "agent_message", "agent_activity"]);
+    assert.deepEqual(named.types.filter((type) => type !== "custom"), ["execution_started", "goal_progress", "execution_failed"]);
+    assert.equal(named.events.at(-1).data.error, "cancelled");
     await plain.has(1);
     assert.deepEqual(plain.events.map(({ data }) => data.message.content), ["Said besides"]);
   });

@@ -19,6 +19,7 @@ use crate::{
         reading::{Fields, Problems, page},
         records::Records,
         rules::Scope,
+        tasks::follow_streams,
         values::{as_record, text},
         visibility,
     },
@@ -192,7 +193,8 @@ impl Places {
 async fn scope([session, task]: [Option<&str>; 2], work: &mut Work<'_>) -> Result<Scope> {
     let plain = || Scope::everyone([("session", session), ("task", task)]);
     let of = as_record(json!({"session_id": session}));
-    let scopes = visibility::follow_boards(work.tx, &[of], vec![Some(plain())]).await?;
+    let mut scopes = visibility::follow_boards(work.tx, &[of], vec![Some(plain())]).await?;
+    follow_streams(work.tx, &mut scopes).await?;
     Ok(scopes.into_iter().flatten().next().unwrap_or_else(plain))
 }
 
