@@ -78,6 +78,7 @@ pub(super) fn types(event: &Event) -> &'static [&'static str] {
             "execution_paused",
             "execution_resumed",
             "goal_progress",
+            "goal_achieved",
             "execution_completed",
             "execution_failed",
         ],
@@ -87,7 +88,7 @@ pub(super) fn types(event: &Event) -> &'static [&'static str] {
         (swarms::SOURCE, "agent_status") => STATES,
         (signals::SOURCE, name) => match name {
             "workflow_started" => &["execution_started"],
-            "workflow_completed" => &["execution_completed"],
+            "workflow_completed" => &["goal_achieved", "execution_completed"],
             "workflow_failed" | "workflow_cancelled" => &["execution_failed"],
             "step_completed" | "step_failed" => &["node_executed"],
             "step_started" | "step_skipped" => &[],
@@ -159,7 +160,13 @@ fn words(event: &Event, told: Value) -> Vec<Word> {
     match (event.source.as_ref(), event.name.as_ref()) {
         ("tasks", _) => {
             let happened = happened(event, &told).iter();
-            happened.map(|happening| run(*happening, &told)).collect()
+            let said = |happening: &Happening| {
+                let reached = (*happening == Happening::Completed)
+                    .then(|| reached(&told["input"]["goal"]))
+                    .flatten();
+                reached.into_iter().chain([run(*happening, &told)])
+            };
+            happened.flat_map(said).collect()
         }
         ("messages", _) => vec![("custom", json!({"name": "message", "message": told}))],
         (swarms::SOURCE, "swarm_started") => vec![("stream_started", object(told))],
@@ -167,9 +174,19 @@ fn words(event: &Event, told: Value) -> Vec<Word> {
         (swarms::SOURCE, _) => {
             vec![status(&told["state"], &Value::Null, &told["agent"])]
         }
-        (signals::SOURCE, name) => signal(name, told, event).into_iter().collect(),
+        (signals::SOURCE, name) => {
+            let reached = reached(&told["goal"]).filter(|_| name == "workflow_completed");
+            let word = signal(name, told, event);
+            reached.into_iter().chain(word).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// That a goal is reached, if one was set.
+fn reached(goal: &Value) -> Option<Word> {
+    let data = json!({"goal": goal, "final_status": "achieved"});
+    (!goal.is_null()).then_some(("goal_achieved", data))
 }
 
 /// What happens to a run.

@@ -17,7 +17,7 @@
 //! | | `patch(id, …)` | the same |
 //! | `assignment-runs` | `find ?assignment_id&status&workspace_id` | a page |
 //! | | `get(id)` | `{id, workspace_id, project_id, assignment_id, run_number, status, workspace, project, plan, approval, results, started_at, completed_at, duration, error_message, …, created_at, updated_at}` |
-//! | | `create {assignment_id, auto_approve?}` | the same: the description is asked of the session's agent |
+//! | | `create {assignment_id, auto_approve?, stream_id?}` | the same: the description is asked of the session's agent |
 //!
 //! A run makes a plan first and waits for `tasks/:id/approve` ([`super::runs`]), unless the assignment's
 //! `config.auto_approve` or the call's `auto_approve` is true. Removing is removing the session or the task.

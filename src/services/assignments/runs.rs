@@ -88,6 +88,8 @@ impl Assigned {
         let data = json!({
             "prompt": prompt.ok_or_else(nothing)?,
             "plan": !at_once.unwrap_or(usual),
+            "goal": row["config"]["goal"],
+            "stream_id": call.data["stream_id"],
         });
         let how = (by.clone(), call.turn.clone(), store.clone());
         let task = Arc::clone(&self.runs).ask_for(id, &data, how).await?;

@@ -89,6 +89,9 @@ impl Settings {
             let text = "`auto_approve` should be true or false";
             fields.wrong("config", "bool_type", text);
         }
+        if !matches!(config["goal"], Value::Null | Value::String(_)) {
+            fields.wrong("config", "string_type", "`goal` should be a string");
+        }
         problems.refuse()?;
         if config.to_string().len() > CONFIG {
             let text = format!("A task's config has at most {CONFIG} bytes");

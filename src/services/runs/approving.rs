@@ -177,6 +177,8 @@ impl Runs {
             permission_mode: None,
             streams: true,
             stream_id: text(&task, "stream_id").map(str::to_owned),
+            // The task has it.
+            goal: None,
             by: Identity::System,
             task: Some(id.clone()),
             author: text(&task, "created_by").map(str::to_owned),

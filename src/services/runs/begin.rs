@@ -17,12 +17,18 @@ use crate::{
     core::{Record, clock::Timestamp, identity::Identity, turn::Turn},
     error::{Error, Result},
     runner::{Decision, Prompt},
-    services::{tasks::named, values::text},
+    services::{
+        tasks::named,
+        values::{optional, text},
+    },
     store::{Store, columns::Column, lane::Work, transaction::Reader},
 };
 
 /// Characters of a prompt that describe its task.
 const DESCRIPTION: usize = 120;
+
+/// Characters of a goal.
+const GOAL: usize = 10_000;
 
 /// What somebody asks.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub(super) struct Asked {
     pub(super) streams: bool,
     /// The stream that it is told in, if not the session's own.
     pub(super) stream_id: Option<String>,
+    /// What is to be reached by it, if anybody says.
+    pub(super) goal: Option<String>,
     pub(super) by: Identity,
     /// The task that it has already.
     pub(super) task: Option<String>,
@@ -103,6 +111,7 @@ impl Asked {
             permission_mode: data["permissionMode"].as_str().map(str::to_owned),
             streams: data["stream"] != json!(false),
             stream_id: named(data.get("stream_id"))?,
+            goal: optional(data, "goal", GOAL)?,
             author: by.user_id().map(str::to_owned),
             by,
             task: None,
@@ -268,6 +277,7 @@ impl Runs {
             "tool_use_count": 0,
             "created_by": asked.author,
             "stream_id": asked.stream_id,
+            "input": asked.goal.as_ref().map(|goal| json!({"prompt": asked.text, "goal": goal})),
         });
         let task = self.tasks.create(task, work).await?;
         Ok(task["task_id"].as_str().unwrap_or_default().to_owned())

@@ -71,6 +71,7 @@ impl Runs {
             permission_mode: None,
             streams: true,
             stream_id: None,
+            goal: None,
             by: Identity::System,
             task: None,
             author: author.map(str::to_owned),

@@ -154,6 +154,10 @@ async fn complete(execution: &mut Execution, runs: &[StepRun], work: &mut Work<'
     execution.change(changes, work).await?;
     let mut data = summary(execution, runs, work);
     data["results"] = results;
+    let goal = &execution.definition()["goal"];
+    if !goal.is_null() {
+        data["goal"] = goal.clone();
+    }
     let message = format!("Workflow '{}' completed", execution.name());
     execution.tell("workflow_completed", &data, message, work)
 }

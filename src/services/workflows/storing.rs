@@ -261,6 +261,7 @@ async fn store_execution(
         "stream_id": stream,
         "definition": {
             "name": at("name"),
+            "goal": at("config")["goal"],
             "timeout_seconds": at("timeout_seconds"),
             "max_retries": at("max_retries"),
             "steps": steps,
