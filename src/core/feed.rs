@@ -249,6 +249,16 @@ impl Feed {
         })
     }
 
+    /// The place after which its next event is.
+    pub const fn place(&self) -> Seq {
+        self.cursor
+    }
+
+    /// Whether the listener was given all up to a place.
+    pub const fn has_given(&self, place: Seq) -> bool {
+        self.reset.is_none() && self.cursor.0 >= place.0
+    }
+
     /// The next item, if it is at hand.
     pub fn take(&mut self) -> Option<Item> {
         if let Some(reset) = self.reset.take() {

@@ -39,4 +39,9 @@ impl Subscription {
     pub fn take(&self) -> Option<Arc<Event>> {
         self.queue.take()
     }
+
+    /// Whether the queue overflowed: what it holds is all that is still taken.
+    pub fn ended(&self) -> bool {
+        self.queue.ended()
+    }
 }

@@ -7,13 +7,14 @@ use std::{
 };
 
 use axum::extract::ws::Message;
-use serde_json::json;
-use tokio::sync::mpsc::UnboundedSender;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::{
     MAX_INBOUND, PROTOCOL,
     filter::Filter,
-    frames::{Change, Frames, Story},
+    following::{Follow, Following, Story},
+    frames::{Change, Frames},
     request::Asked,
 };
 use crate::{
@@ -21,9 +22,8 @@ use crate::{
     auth::stream_tokens,
     core::{
         event::Event,
-        feed::Feed,
         stamp::{Seq, Since},
-        subscription::{Overflow, Subscription},
+        subscription::Overflow,
     },
     dialects::{
         visitor::Visitor,
@@ -154,7 +154,7 @@ impl Hive {
     }
 
     /// Replaces the subscription.
-    fn subscribe(&self, mut filter: Filter, since: Option<Since>) -> Step {
+    fn subscribe(&self, mut filter: Filter, since: Option<Since>, echo: &Value) -> Step {
         let Some(guest) = self.guest.get() else {
             return Step::Close(Close(1008, "Auth required"));
         };
@@ -164,38 +164,40 @@ impl Hive {
             return self.say(complaint(&format!("Access denied to stream: {stream}")));
         }
         let filter = Arc::new(filter);
-        let told = json!({"type": "subscribed", "filters": filter.echo}).to_string();
-        let Some(since) = since else {
-            let (after, live) = self.listen(&filter);
-            let story = Story::Live(live);
-            return self.change(Change::Follow {
-                story,
-                after,
-                filter,
-                guest: Arc::clone(&self.guest),
-                told,
-            });
+        let told = json!({"type": "subscribed", "filters": echo}).to_string();
+        let (tell, guest) = (self.tell.clone(), Arc::clone(&self.guest));
+        let opened = match since {
+            None => Ok(self.listen(&filter)),
+            Some(since) => Err((self.app.store.story().clone(), since)),
         };
-        let (story, tell) = (self.app.store.story().clone(), self.tell.clone());
-        let guest = Arc::clone(&self.guest);
         Step::Wait(Box::pin(async move {
-            let after = story.hub.head();
-            let change = match Feed::open(story, &since, PROTOCOL).await {
-                Ok(feed) => Change::Follow {
-                    story: Story::Log(Box::new(feed)),
-                    after,
-                    filter,
-                    guest,
-                    told,
-                },
-                Err(error) => Change::Say(complaint(error.message())),
+            let opened = match opened {
+                Ok(live) => Ok(live),
+                Err((story, since)) => Story::since(story, &since).await,
             };
-            drop(tell.send(change));
+            let (story, after) = match opened {
+                Ok(opened) => opened,
+                Err(error) => return drop(tell.send(Change::Say(complaint(error.message())))),
+            };
+            let (taken_up, is_taken_up) = oneshot::channel();
+            let following = Following {
+                story,
+                filter,
+                guest,
+            };
+            drop(tell.send(Change::Follow(Follow {
+                following,
+                after,
+                told,
+                taken_up,
+            })));
+            // What the client says next waits: else it could have any number of subscriptions at once.
+            drop(is_taken_up.await);
         }))
     }
 
-    /// Has what a filter wants wait, from now on.
-    fn listen(&self, filter: &Arc<Filter>) -> (Seq, Subscription) {
+    /// Has what a filter wants wait, from now on: after which place that is.
+    fn listen(&self, filter: &Arc<Filter>) -> (Story, Seq) {
         let (app, filter) = (Arc::clone(&self.app), Arc::clone(filter));
         let guest = Arc::clone(&self.guest);
         let wanted = move |event: &Arc<Event>| {
@@ -206,7 +208,8 @@ impl Hive {
             filter.may_carry(event) && guest.get().is_some_and(sees)
         };
         let hub = &self.app.store.story().hub;
-        hub.subscribe_to(CAPACITY, Overflow::CutOff, PROTOCOL, wanted)
+        let (after, live) = hub.subscribe_to(CAPACITY, Overflow::CutOff, PROTOCOL, wanted);
+        (Story::Live(live), after)
     }
 }
 
@@ -250,7 +253,11 @@ impl Dialect for Hive {
             return self.show(frame);
         }
         match Asked::read(frame) {
-            Ok(Asked::Subscribe(filter, since)) => self.subscribe(filter, since),
+            Ok(Asked::Subscribe {
+                filter,
+                since,
+                echo,
+            }) => self.subscribe(filter, since, &echo),
             Ok(Asked::Unsubscribe) => self.change(Change::Unsubscribe),
             Ok(Asked::Ping) => self.say(json!({"type": "pong"}).to_string()),
             Ok(Asked::Auth(token)) => self.authenticate(token.as_str()),

@@ -1,8 +1,6 @@
 //! What a subscription carries.
 
-use std::sync::Arc;
-
-use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::words;
 use crate::{auth::stream_tokens::ANY, core::event::Event};
@@ -12,11 +10,10 @@ use crate::{auth::stream_tokens::ANY, core::event::Event};
 pub(super) struct Filter {
     pub(super) stream: Option<String>,
     pub(super) execution: Option<String>,
-    pub(super) event_types: Option<Vec<&'static str>>,
+    /// Each once, however often a client names it: publishing waits while a filter is asked.
+    pub(super) event_types: Option<BTreeSet<&'static str>>,
     /// The streams that the token lets its user watch; `None` if there is no token.
     pub(super) allowed: Option<Arc<[String]>>,
-    /// What the client asked for, as it was sent.
-    pub(super) echo: Value,
 }
 
 impl Filter {
@@ -39,7 +36,7 @@ impl Filter {
     /// Whether it carries events of a type.
     pub(super) fn wants(&self, event_type: &str) -> bool {
         let wanted = self.event_types.as_ref();
-        wanted.is_none_or(|types| types.contains(&event_type))
+        wanted.is_none_or(|types| types.contains(event_type))
     }
 
     /// Whether the token lets its user watch a stream.

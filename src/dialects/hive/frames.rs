@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     future::{pending, ready},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,35 +11,27 @@ use futures_util::FutureExt;
 use serde_json::json;
 use tokio::{sync::mpsc::UnboundedReceiver, time::sleep};
 
-use super::{conversation::Guest, filter::Filter, words};
+use super::{
+    following::{Follow, Following, Given, Story},
+    words,
+};
 use crate::{
     App,
     core::{
         BoxFuture,
         event::Event,
-        feed::{Feed, Item},
+        feed::Item,
         stamp::{LogId, Seq},
-        subscription::Subscription,
     },
     dialects::ws::{Close, Source},
 };
-
-/// The client did not read what it was sent.
-const TOO_SLOW: Close = Close(1013, "slow consumer");
 
 /// What follows from what a client said.
 pub(super) enum Change {
     /// An answer.
     Say(String),
-    /// Another subscription: what was published before a place is still the old one's.
-    Follow {
-        story: Story,
-        after: Seq,
-        filter: Arc<Filter>,
-        guest: Arc<OnceLock<Guest>>,
-        /// The answer, before the first event.
-        told: String,
-    },
+    /// Another subscription.
+    Follow(Follow),
     /// No subscription.
     Unsubscribe,
     /// The connection ends then.
@@ -48,26 +40,14 @@ pub(super) enum Change {
     End(Close),
 }
 
-/// Where a subscription's events come from.
-pub(super) enum Story {
-    /// What comes from now on.
-    Live(Subscription),
-    /// What the log has, then what comes.
-    Log(Box<Feed>),
-}
-
-struct Following {
-    story: Story,
-    filter: Arc<Filter>,
-    guest: Arc<OnceLock<Guest>>,
-}
-
 /// A connection's frames.
 pub(super) struct Frames {
     app: Arc<App>,
     log: LogId,
     changes: UnboundedReceiver<Change>,
     following: Option<Following>,
+    /// What is followed once the other was told up to there; what else changes waits until then.
+    next: Option<Follow>,
     /// Framed, and not taken yet.
     ready: VecDeque<String>,
     /// Done when the connection is to end.
@@ -92,6 +72,7 @@ impl Frames {
             log: app.store.story().log.id(),
             changes,
             following: None,
+            next: None,
             ready: VecDeque::new(),
             end,
         }
@@ -100,21 +81,8 @@ impl Frames {
     fn change(&mut self, change: Change) {
         match change {
             Change::Say(frame) => self.ready.push_back(frame),
-            Change::Follow {
-                story,
-                after,
-                filter,
-                guest,
-                told,
-            } => {
-                self.finish(after);
-                self.ready.push_back(told);
-                self.following = Some(Following {
-                    story,
-                    filter,
-                    guest,
-                });
-            }
+            Change::Follow(follow) if self.following.is_some() => self.next = Some(follow),
+            Change::Follow(follow) => self.follow(follow),
             Change::Unsubscribe => {
                 self.following = None;
                 let told = json!({"type": "unsubscribed"});
@@ -125,19 +93,24 @@ impl Frames {
         }
     }
 
-    /// Frames what waits of the subscription that ends, up to where another begins.
-    fn finish(&mut self, after: Seq) {
-        let Some(Following {
-            story: Story::Live(live),
-            ..
-        }) = &self.following
-        else {
-            return;
-        };
-        let waiting: Vec<_> = std::iter::from_fn(|| live.take()).collect();
-        for event in waiting {
-            if event.seq <= after {
-                self.tell(&event, false);
+    fn follow(&mut self, follow: Follow) {
+        self.ready.push_back(follow.told);
+        self.following = Some(follow.following);
+        drop(follow.taken_up);
+    }
+
+    /// Up to where what is followed is told, if it is to give way.
+    fn limit(&self) -> Option<Seq> {
+        self.next.as_ref().map(|next| next.after)
+    }
+
+    fn give(&mut self, given: &Given) {
+        match given {
+            Given::Item(item) => self.frame(item),
+            Given::All => {
+                if let Some(next) = self.next.take() {
+                    self.follow(next);
+                }
             }
         }
     }
@@ -179,26 +152,10 @@ impl Frames {
     }
 }
 
-impl Following {
-    async fn next(&mut self) -> Result<Item, Close> {
-        match &mut self.story {
-            Story::Live(live) => live.next().await.map(Item::Event).ok_or(TOO_SLOW),
-            Story::Log(feed) => Source::next(feed.as_mut()).await,
-        }
-    }
-
-    fn take(&mut self) -> Option<Item> {
-        match &mut self.story {
-            Story::Live(live) => live.take().map(Item::Event),
-            Story::Log(feed) => feed.take(),
-        }
-    }
-}
-
-/// The next item, once something is followed.
-async fn next(following: &mut Option<Following>) -> Result<Item, Close> {
+/// What is given next, once something is followed.
+async fn next(following: &mut Option<Following>, limit: Option<Seq>) -> Result<Given, Close> {
     match following {
-        Some(following) => following.next().await,
+        Some(following) => following.next(limit).await,
         None => pending().await,
     }
 }
@@ -211,14 +168,12 @@ impl Source for Frames {
             if let Some(frame) = self.ready.pop_front() {
                 return Ok(frame);
             }
+            let limit = self.limit();
             tokio::select! {
                 biased;
                 close = &mut self.end => return Err(close),
-                Some(change) = self.changes.recv() => self.change(change),
-                item = next(&mut self.following) => {
-                    let item = item?;
-                    self.frame(&item);
-                }
+                Some(change) = self.changes.recv(), if limit.is_none() => self.change(change),
+                given = next(&mut self.following, limit) => self.give(&given?),
             }
         }
     }
@@ -228,12 +183,14 @@ impl Source for Frames {
             if let Some(frame) = self.ready.pop_front() {
                 return Some(frame);
             }
-            match self.changes.try_recv() {
-                Ok(change) => self.change(change),
-                Err(_) => {
-                    let item = self.following.as_mut()?.take()?;
-                    self.frame(&item);
-                }
+            let limit = self.limit();
+            if limit.is_none()
+                && let Ok(change) = self.changes.try_recv()
+            {
+                self.change(change);
+            } else {
+                let given = self.following.as_mut()?.take(limit)?;
+                self.give(&given);
             }
         }
     }

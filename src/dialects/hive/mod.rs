@@ -1,11 +1,12 @@
 //! Hive: agents' executions, streamed over plain JSON to who subscribes.
 //!
 //! Source: docs/protocols/hive.md. `request` reads what clients ask, `conversation` answers it, `filter` says
-//! what a subscription carries, `frames` is where what is sent comes from, `words` is how the log's events are
-//! said.
+//! what a subscription carries, `following` where its events come from and how it gives way to another, `frames` is
+//! where what is sent comes from, `words` is how the log's events are said.
 
 mod conversation;
 mod filter;
+mod following;
 mod frames;
 mod request;
 mod words;

@@ -11,7 +11,12 @@ pub(super) enum Asked {
     /// To be told who it is.
     Auth(Value),
     /// To be told events from now on, or since a place in the log.
-    Subscribe(Filter, Option<Since>),
+    Subscribe {
+        filter: Filter,
+        since: Option<Since>,
+        /// The filter, as it was sent.
+        echo: Value,
+    },
     /// To be told none.
     Unsubscribe,
     /// Whether anybody is there.
@@ -32,7 +37,15 @@ impl Asked {
             Some("auth") => Ok(Self::Auth(asked["token"].clone())),
             Some("subscribe") => {
                 let since = since(&asked["since"]).map_err(|error| error.message().to_owned())?;
-                Ok(Self::Subscribe(filter(&asked)?, since))
+                Ok(Self::Subscribe {
+                    filter: filter(&asked)?,
+                    since,
+                    echo: json!({
+                        "stream_id": asked["stream_id"],
+                        "execution_id": asked["execution_id"],
+                        "event_types": asked["event_types"],
+                    }),
+                })
             }
             Some("unsubscribe") => Ok(Self::Unsubscribe),
             Some("ping") => Ok(Self::Ping),
@@ -48,8 +61,7 @@ fn filter(asked: &Value) -> Result<Filter, String> {
         Value::String(text) => Ok(Some(text.clone())),
         _ => Err(format!("{name} must be a string")),
     };
-    let given = &asked["event_types"];
-    let event_types = match given {
+    let event_types = match &asked["event_types"] {
         given if is_nothing(given) => None,
         Value::Array(names) => Some(names.iter().map(event_type).collect::<Result<_, _>>()?),
         _ => return Err("event_types must be a list of event types".to_owned()),
@@ -58,11 +70,6 @@ fn filter(asked: &Value) -> Result<Filter, String> {
         stream: text("stream_id")?,
         execution: text("execution_id")?,
         event_types,
-        echo: json!({
-            "stream_id": asked["stream_id"],
-            "execution_id": asked["execution_id"],
-            "event_types": given,
-        }),
         ..Filter::default()
     })
 }
@@ -106,6 +113,17 @@ mod tests {
 
     fn error(frame: &str) -> String {
         Asked::read(frame.as_bytes()).unwrap_err()
+    }
+
+    fn subscription(frame: &str) -> (Filter, Value) {
+        match Asked::read(frame.as_bytes()) {
+            Ok(Asked::Subscribe {
+                filter,
+                since: None,
+                echo,
+            }) => (filter, echo),
+            other => panic!("no subscription: {other:?}"),
+        }
     }
 
     #[test]
@@ -159,14 +177,19 @@ mod tests {
     #[test]
     fn what_is_nothing_filters_nothing_and_is_echoed() {
         let frame = r#"{"action":"subscribe","stream_id":"","event_types":[],"execution_id":null}"#;
-        let Ok(Asked::Subscribe(filter, None)) = Asked::read(frame.as_bytes()) else {
-            panic!("no subscription");
-        };
-        assert_eq!(
-            (filter.stream, filter.execution, filter.event_types),
-            (None, None, None)
-        );
-        let echo = r#"{"stream_id":"","execution_id":null,"event_types":[]}"#;
-        assert_eq!(filter.echo.to_string(), echo);
+        let (filter, echo) = subscription(frame);
+        assert_eq!(filter, Filter::default());
+        let expected = r#"{"stream_id":"","execution_id":null,"event_types":[]}"#;
+        assert_eq!(echo.to_string(), expected);
+    }
+
+    #[test]
+    fn a_type_that_is_named_often_is_kept_once_and_echoed_as_it_was_sent() {
+        let names = [r#""CUSTOM","custom","Goal_Progress""#; 30_000].join(",");
+        let frame = format!(r#"{{"action":"subscribe","event_types":[{names}]}}"#);
+        let (filter, echo) = subscription(&frame);
+        let expected = ["custom", "goal_progress"].into();
+        assert_eq!(filter.event_types, Some(expected));
+        assert_eq!(echo["event_types"].as_array().map(Vec::len), Some(90_000));
     }
 }
