@@ -86,6 +86,24 @@ describe("nginx in front", { skip: noNginx }, () => {
     assert.equal((await soon(heard, "the socket hears of it")).name, "Behind nginx");
     assert.match(await soon(told, "the stream tells it"), /Behind nginx/);
   });
+
+  test("no log of nginx's holds a token, whether what is asked is answered or fails", async () => {
+    const key = `rst_${"k".repeat(40)}`;
+    assert.equal((await nginx.get(`/boards?token=${token}`)).status, 200);
+    assert.equal((await nginx.get(`/boards?token=${key}`)).status, 401);
+    await nginx.get("/health", { referer: `https://${NAME}/?token=${token}` });
+    await nginx.open(`/ws/stream?token=${token}`);
+    await daemon.kill();
+    for (const path of ["/health", "/ws/stream", "/socket.io/"]) {
+      const { status } = await nginx.get(`${path}?token=${token}`);
+      assert.ok(status >= 500, `${path}: ${status}`);
+    }
+    for (const line of [/"GET \/boards HTTP\/1.1" 401/, /"GET \/ws\/stream HTTP\/1.1" 101/, /"GET \/socket.io\/ HTTP\/1.1" 502/]) {
+      await until(async () => line.test(await nginx.logs()), `${line} is logged`);
+    }
+    const logs = await nginx.logs();
+    for (const secret of [token, key, "token="]) assert.ok(!logs.includes(secret), logs);
+  });
 });
 
 test("the service of systemd is one", { skip: there("systemd-analyze") ? false : "there is no systemd-analyze" }, async () => {
@@ -111,6 +129,8 @@ test("the image and the composition can be read, and ask the daemon for its heal
   assert.deepEqual(Object.keys(services), ["roost", "postgres"]);
   assert.deepEqual(services.roost.healthcheck.test.slice(0, 3), ["CMD", "roost", "health"]);
   assert.equal(services.roost.build.dockerfile, "deploy/Dockerfile");
+  const unit = await readFile(deploy("roost.service"), "utf8");
+  assert.equal(services.roost.stop_grace_period, `${/^TimeoutStopSec=(\d+)$/m.exec(unit)[1]}s`, "it has time to end in");
   for (const { volumes: used } of Object.values(services)) for (const volume of used) assert.ok(volume.split(":")[0] in volumes);
 });
 

@@ -2,7 +2,7 @@
 
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { get } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -29,6 +29,8 @@ export const noNginx = NGINX && there("openssl") ? false : "there is no nginx (t
 export class Nginx {
   folder;
   port;
+  /** What it says of itself. */
+  #said = "";
 
   /**
    * Starts it, and waits until it listens.
@@ -50,12 +52,13 @@ export class Nginx {
       [/(ssl_certificate\s+)[^;]+/, `$1${certificate}`],
       [/(ssl_certificate_key\s+)[^;]+/, `$1${key}`],
       ...replaced,
-    ].reduce((text, [what, by]) => text.replace(what, by), site);
+    ].reduce((text, [what, by]) => text.replace(what, by), site.replaceAll("/var/log/nginx/", `${folder}/`));
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder}/${kind};`);
     const user = process.getuid() === 0 ? "user root;" : "";
-    const main = `daemon off; ${user} pid ${folder}/pid; error_log stderr; events {} http { access_log off; ${temporary.join(" ")}\n${here}\n}`;
+    const main = `daemon off; ${user} pid ${folder}/pid; error_log stderr; events {} http { access_log ${folder}/access.log; ${temporary.join(" ")}\n${here}\n}`;
     await writeFile(join(folder, "nginx.conf"), main);
-    const child = spawn(NGINX, ["-p", folder, "-c", join(folder, "nginx.conf")], { stdio: ["ignore", "inherit", "inherit"] });
+    const child = spawn(NGINX, ["-p", folder, "-c", join(folder, "nginx.conf")], { stdio: ["ignore", "inherit", "pipe"] });
+    child.stderr.setEncoding("utf8").on("data", (part) => (process.stderr.write(part), (nginx.#said += part)));
     keep(() => child.kill("SIGTERM"));
     await until(() => nginx.get("/").then(() => true, () => false), "nginx listens");
     return nginx;
@@ -90,6 +93,13 @@ export class Nginx {
       socket.on("error", () => {});
     });
     return soon(answered, `${path} is answered`);
+  }
+
+  /** All that it logged. */
+  async logs() {
+    const names = (await readdir(this.folder)).filter((name) => name.endsWith(".log"));
+    const texts = await Promise.all(names.map((name) => readFile(join(this.folder, name), "utf8")));
+    return [this.#said, ...texts].join("\n");
   }
 
   /** Removes its files. */
