@@ -247,43 +247,27 @@ fn signal(name: &str, told: Value, event: &Event) -> Option<Word> {
     let mut data = object(told);
     let event_type = match name {
         "workflow_started" => {
-            let input = [&data["input_variables"], &data["variables"], &data["input"]];
-            let input = first(input, &json!({}));
+            let input = first([&data["input_variables"]], &json!({}));
             (data["input_data"], data["input"]) = (input.clone(), input);
             "execution_started"
         }
         "workflow_completed" => {
-            let output = [&data["output"], &data["results"], &data["result"]];
-            data["output"] = first(output, &Value::Null);
+            data["output"] = data["results"].clone();
             "execution_completed"
         }
         "workflow_failed" => {
-            let said = event
-                .message
-                .as_deref()
-                .unwrap_or("The workflow has failed");
-            let error = [&data["error"], &data["error_message"]];
-            data["error"] = first(error, &json!(said));
+            data["error"] = first([&data["error_message"]], &json!("The workflow has failed"));
             "execution_failed"
         }
         "workflow_cancelled" => {
             data["error"] = json!("cancelled");
             "execution_failed"
         }
-        "step_completed" | "step_failed" => {
-            data["node_id"] = json!(event.topic("step"));
-            let status = name.strip_prefix("step_").unwrap_or_default();
-            data["status"] = json!(status);
-            "node_executed"
-        }
+        "step_completed" | "step_failed" => return Some(node(name, data, event)),
         "step_started" | "step_skipped" => return None,
         "agent_status_changed" => {
-            let old = first(
-                [&data["old_status"], &data["previous_status"]],
-                &Value::Null,
-            );
             let agent = json!(event.topic("agent"));
-            return Some(status(&data["status"], &old, &agent));
+            return Some(status(&data["status"], &data["previous_status"], &agent));
         }
         "agent_context_updated" => {
             for name in ["key", "old_value", "new_value"] {
@@ -297,6 +281,19 @@ fn signal(name: &str, told: Value, event: &Event) -> Option<Word> {
         }
     };
     Some((event_type, data))
+}
+
+/// A step that is over: what it gave, or what went wrong.
+fn node(name: &str, mut data: Value, event: &Event) -> Word {
+    data["node_id"] = json!(event.topic("step"));
+    if name == "step_completed" {
+        data["status"] = json!("completed");
+        data["output"] = data["output_data"].clone();
+    } else {
+        data["status"] = json!("failed");
+        data["error"] = first([&data["error_message"]], &json!("The step has failed"));
+    }
+    ("node_executed", data)
 }
 
 /// An agent's status: that it is there, or is not there any more, or another.

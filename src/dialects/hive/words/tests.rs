@@ -46,15 +46,17 @@ fn a_workflow_is_a_stream_and_its_steps_are_nodes_each_told_once() {
     let started = &told("workflow_started", &own, &input)[0];
     assert_eq!(started["data"]["input_data"], json!({"a": 1}));
     assert_eq!(started["data"]["step_count"], 2);
+    let done = json!({"output_data": {"output": "Hi", "task_id": "t"}, "duration": 0.5});
+    let failed = json!({"error_message": "no", "duration": 0.5});
     let mut types = Vec::new();
     for (name, topics, data) in [
         ("workflow_started", &own[..], json!({})),
         ("step_started", &step, json!({})),
-        ("step_completed", &step, json!({"output": 1})),
+        ("step_completed", &step, done.clone()),
         ("step_started", &step, json!({})),
-        ("step_failed", &step, json!({"error": "no"})),
-        ("step_skipped", &step, json!({})),
-        ("workflow_failed", &own, json!({"error": "no"})),
+        ("step_failed", &step, failed.clone()),
+        ("step_skipped", &step, json!({"reason": "no"})),
+        ("workflow_failed", &own, json!({"error_message": "no"})),
     ] {
         for event in told(name, topics, &data) {
             assert_eq!(ids(&event), (json!("w"), json!("x")), "{name}");
@@ -64,22 +66,32 @@ fn a_workflow_is_a_stream_and_its_steps_are_nodes_each_told_once() {
     }
     let node = "node_executed";
     assert_eq!(types, ["execution_started", node, node, "execution_failed"]);
-    let done = &told("step_completed", &step, &json!({"output": 1}))[0]["data"];
-    let said = (&done["node_id"], &done["status"], &done["output"]);
-    assert_eq!(said, (&json!("n"), &json!("completed"), &json!(1)));
+    let node = |name, data: &Value| told(name, &step, data)[0]["data"].clone();
+    let ids = json!({"node_id": "n", "stream_id": "w", "execution_id": "x"});
+    let with = |told: &Value, more: Value| {
+        let parts = [told, &ids, &more].map(|part| part.as_object().cloned().unwrap_or_default());
+        Value::Object(parts.into_iter().flatten().collect())
+    };
+    let output = json!({"status": "completed", "output": {"output": "Hi", "task_id": "t"}});
+    assert_eq!(node("step_completed", &done), with(&done, output));
+    let error = json!({"status": "failed", "error": "no"});
+    assert_eq!(node("step_failed", &failed), with(&failed, error));
 }
 
 #[test]
 fn what_ends_an_execution_says_how() {
     let own = [("workflow", "w"), ("execution", "x")];
     let data = |name, data: Value| told(name, &own, &data)[0]["data"].clone();
-    assert_eq!(
-        data("workflow_completed", json!({"results": [1]}))["output"],
-        json!([1])
-    );
+    let results =
+        json!({"step_outputs": {"plan": {"output": "Hi"}}, "step_statuses": {"plan": "completed"}});
+    let told = json!({"results": results, "step_count": 1});
+    assert_eq!(data("workflow_completed", told)["output"], results);
     assert_eq!(data("workflow_cancelled", json!({}))["error"], "cancelled");
-    let error = data("workflow_failed", Value::Null)["error"].clone();
-    assert_eq!(error, "The workflow has failed");
+    let told = json!({"error_message": "Step 'plan' failed: no", "error_type": "step_failed"});
+    assert_eq!(
+        data("workflow_failed", told)["error"],
+        "Step 'plan' failed: no"
+    );
 }
 
 #[test]
@@ -90,7 +102,7 @@ fn agents_are_there_or_not_or_otherwise() {
         ("busy", "state_changed"),
         ("offline", "stream_stopped"),
     ] {
-        let data = json!({"status": status, "old_status": "idle"});
+        let data = json!({"status": status, "previous_status": "idle", "error": null});
         let event = &told("agent_status_changed", &about, &data)[0];
         let said = (
             &event["type"],
