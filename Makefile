@@ -1,10 +1,14 @@
 # What the README names. Each works from a fresh clone.
 
-.PHONY: run test check lint bench soak
+.PHONY: run console test check lint bench soak
 
 # Starts the daemon; `make run ARGS="--port 4000"` passes arguments on.
-run:
+run: console
 	cargo run --release --bin roost -- $(ARGS)
+
+# Builds the page where one sees the workspace live into the daemon, where Node.js is there.
+console:
+	bash web-fixtures/console/build.sh
 
 # All tests, on every database and with every real client that can be had here; says which ran.
 test:

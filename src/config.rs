@@ -132,6 +132,10 @@ pub struct Config {
     #[arg(long, env = "DATA_DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 
+    /// For work on the console: the folder that it is served from, instead of the one in the binary
+    #[arg(long, env = "CONSOLE_DIR", global = true)]
+    pub console_dir: Option<PathBuf>,
+
     /// Who answers prompts.
     #[command(flatten)]
     pub agent: AgentConfig,

@@ -14,6 +14,8 @@ if [ -z "${ROOST_TEST_SET_UP:-}" ]; then
   ROOST_TEST_SET_UP=1 exec bash tests/postgres.sh bash tests/run.sh
 fi
 
+bash web-fixtures/console/build.sh
+
 # Without a server its tests are left out: they must not count as passed.
 without=()
 [ -n "${TEST_POSTGRES_URL:-}" ] || without=(--skip postgres)

@@ -4,6 +4,7 @@ mod agrenting;
 mod answers;
 mod asked;
 mod body;
+mod console;
 mod feathers;
 mod genswarms;
 mod guard;
@@ -76,6 +77,7 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
             "/auth/verify",
             get(visitor::verify).fallback(feathers::rest),
         )
+        .merge(console::routes())
         .merge(mgx::routes())
         .fallback(feathers::rest)
         .with_state(Arc::clone(app))
@@ -112,10 +114,11 @@ pub fn build(app: &Arc<App>, more: Router) -> Dialects {
     }
 }
 
-/// The root: Hive for who asks for a WebSocket, else what is here.
+/// The root: Hive for who asks for a WebSocket, the console for who asks for a page, else what is here.
 async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
     match hive::upgrade(&app, request).await {
         Ok(response) => response,
+        Err(request) if console::is_asked_for(request.headers()) => console::page(&app).await,
         Err(_) => index::describe(&app).into_response(),
     }
 }
