@@ -24,9 +24,15 @@ export const count = (value: number): string => number.format(value);
 /** The start of an id, as people call it. */
 export const short = (id: string): string => id.slice(0, 8);
 
-/** A colour for a name, the same each time, that can be read on both schemes. */
-export function colour(name: string): string {
+/** A hue for a name, the same each time, in degrees. */
+export function hue(name: string): number {
   let hash = 0;
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) | 0;
-  return `hsl(${((hash % 360) + 360) % 360} 70% 38%)`;
+  return ((hash % 360) + 360) % 360;
 }
+
+/** A colour for a name, the same each time, that can be read on both schemes. */
+export const colour = (name: string): string => `hsl(${hue(name)} 70% 38%)`;
+
+/** A colour for a name, the same each time, on which white can be read whatever its hue. */
+export const ground = (name: string): string => `hsl(${hue(name)} 65% 28%)`;

@@ -1,5 +1,6 @@
-import { Title } from "@mantine/core";
+import { BoardPage } from "./boards/board-page.tsx";
+import { BoardList } from "./boards/board-list.tsx";
 
 export default function Boards({ id }: { id?: string | undefined }) {
-  return <Title order={2}>Boards {id}</Title>;
+  return id ? <BoardPage id={id} key={id} /> : <BoardList />;
 }
