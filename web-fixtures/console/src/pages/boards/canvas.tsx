@@ -32,7 +32,10 @@ const WORDS = {
 };
 
 /** The smallest scale at which cards can be read. */
-const READABLE = 0.6;
+const READABLE = 0.75;
+
+/** Space around the cards at first. */
+const MARGIN = 24;
 
 export function Canvas(props: Props) {
   return (
@@ -78,14 +81,15 @@ function Plane({ board, sessions, selectedId, select, mayMove, attempt }: Props)
     [move, select],
   );
 
-  /** Shows all cards if they can be read then, else the first. */
+  /** Shows all cards if they can be read then, else as many columns as can be, from the top. */
   const begin = () => {
     if (nodes.length === 0) return;
     const all = flow.getNodesBounds(nodes);
     const { clientWidth = 0, clientHeight = 0 } = frame.current ?? {};
-    const scale = Math.min(clientWidth / (all.width + 80), clientHeight / (all.height + 80));
-    if (scale >= READABLE) void flow.fitView({ padding: 0.08, maxZoom: 1 });
-    else void flow.setViewport({ x: 24 - all.x * READABLE, y: 24 - all.y * READABLE, zoom: READABLE });
+    const zoom = Math.min(1, Math.max(READABLE, clientWidth / (all.width + 2 * MARGIN)));
+    const free = Math.max(MARGIN, (clientWidth - all.width * zoom) / 2);
+    const fits = all.height * zoom < clientHeight;
+    void flow.setViewport({ x: (fits ? free : MARGIN) - all.x * zoom, y: MARGIN - all.y * zoom, zoom });
   };
 
   useEffect(

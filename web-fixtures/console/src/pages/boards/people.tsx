@@ -23,14 +23,11 @@ function nameOf(userId: string, user: User | undefined): string {
   return guest ? `Guest ${guest}` : userId.slice(0, 8);
 }
 
-const initials = (name: string) =>
-  name
-    .replace(/^Guest /, "")
-    .split(/[\s._-]+/)
-    .map((word) => [...word][0] ?? "")
-    .join("")
-    .slice(0, 2)
-    .toUpperCase();
+function initials(name: string): string {
+  const words = name.replace(/^Guest /, "").split(/[\s._-]+/);
+  const letters = words.length > 1 ? words.map((word) => [...word][0] ?? "") : [...(words[0] ?? "")];
+  return letters.slice(0, 2).join("").toUpperCase();
+}
 
 /** Somebody's face: what they chose, or their initials. */
 export function Face({ userId, says, size = 28 }: { userId: string; says?: string; size?: number }) {

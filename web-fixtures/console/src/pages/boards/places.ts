@@ -12,7 +12,7 @@ export interface Place {
 export const CARD = { width: 256, height: 140 };
 
 const STEP = { x: CARD.width + 24, y: CARD.height + 24 };
-const COLUMNS = 6;
+const COLUMNS = 4;
 
 /** Where a session stands that was not put anywhere: by its turn on the board, so that everybody sees the same. */
 const slot = (turn: number): Place => ({ x: (turn % COLUMNS) * STEP.x, y: Math.floor(turn / COLUMNS) * STEP.y });

@@ -37,7 +37,9 @@ function textOf({ content_preview, content }: Message): string {
 function keep(message: Message) {
   // What waits in a queue was not said yet.
   if (message.index < 0 || message.status === "queued") return;
-  const text = textOf(message).slice(0, LONGEST).replace(/\s+/g, " ").trim();
+  // Signs of Markdown say nothing in a line or two.
+  const plain = textOf(message).slice(0, LONGEST).replace(/[*`#>]+/g, "");
+  const text = plain.replace(/\s+/g, " ").trim();
   if (!text) return;
   usePreviews.setState(({ bySession }) => {
     const had = bySession.get(message.session_id);
