@@ -25,6 +25,8 @@ const variables: CSSVariablesResolver = () => ({
 });
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? "";
+// What keeps the page behind a dialog from scrolling has a style of its own, and asks here.
+Object.assign(window, { __webpack_nonce__: nonce });
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root");
 createRoot(root).render(
