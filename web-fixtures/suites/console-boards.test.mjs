@@ -69,7 +69,7 @@ else {
       const [page, other] = [await open("/boards"), await open("/boards")];
       await page.getByRole("button", { name: "New board" }).click();
       await page.getByLabel("Name").fill("Launch");
-      await page.getByLabel("Icon 🚀").check({ force: true });
+      await page.getByLabel("Icon ◆").check({ force: true });
       await page.getByRole("button", { name: "Create" }).click();
       await page.getByText("No session is on this board yet").waitFor();
       await other.getByRole("link", { name: "Launch" }).click();
@@ -279,6 +279,23 @@ else {
           await page.close();
         }
       }
+    });
+  });
+
+  describe("Boards where one is told of the board only that one is on", () => {
+    /** @type {Daemon} */
+    let daemon;
+    before(async () => (daemon = await Daemon.start(sqlite, { env: { ...consoleEnv, CHANNELS: "board" } })));
+    after(() => daemon.stop());
+    afterEach(closeAll);
+
+    test("who was on a board sees the others live all the same", async () => {
+      const { data } = (await http(daemon.url, "/boards")).json;
+      const page = await consoleOf(daemon, browser)(`/boards/${data[0].board_id}`);
+      await here(page, 1);
+      await page.goto(`${daemon.url}/#/boards`);
+      await sendJson(daemon.url, "POST", "/boards", { name: "Made meanwhile" });
+      await page.getByRole("link", { name: "Made meanwhile" }).waitFor();
     });
   });
 

@@ -49,7 +49,8 @@ export const useConnection = create<Connection>(() => ({
 const set = useConnection.setState;
 
 export const socket = io({
-  auth: (give) => give(logins.token() ? { token: logins.token() } : {}),
+  // The page shows more than the board that is looked at, also where the daemon tells of that only.
+  auth: (give) => give({ scope: "everybody", ...(logins.token() && { token: logins.token() }) }),
   // The page says itself how long it waits.
   reconnectionDelay: 300,
   reconnectionDelayMax: 3_000,

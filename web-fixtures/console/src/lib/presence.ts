@@ -55,9 +55,9 @@ const CHECK = 5_000;
 const NOT_FOUND = 404;
 
 /** Views a board until what it returns is called; over reconnections, too. One board at a time. */
-export function view(boardId: string): () => void {
+export function view(boardId: string, shows: Shown = {}): () => void {
   set({ ...nobody, boardId }, true);
-  said = {};
+  said = shows;
   const here = () => usePresence.getState().boardId === boardId;
 
   /** What is told while the roster is being read. */

@@ -1,10 +1,11 @@
 // Makes a board, or changes what one is called, looks like and is seen by.
 
-import { Alert, Button, ColorInput, Group, Modal, Stack, Switch, Text, TextInput, Textarea } from "@mantine/core";
+import { Alert, Button, ColorInput, Group, Stack, Switch, Text, TextInput, Textarea } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { useLogin } from "../../lib/logins.ts";
 import type { Board } from "../../lib/types.ts";
+import { Dialog } from "./dialog.tsx";
 import css from "./boards.module.css";
 
 interface Props {
@@ -17,15 +18,16 @@ interface Props {
   made?: (board: Board) => void;
 }
 
-const ICONS = ["★", "🚀", "🐛", "🎨", "🔬", "📦", "🔒", "🌱"];
+/** Signs that every font has. */
+const ICONS = ["★", "◆", "●", "▲", "♣", "✿", "⚑", "⚙"];
 const COLOURS = ["#1677ff", "#0b7285", "#2b8a3e", "#e67700", "#c92a2a", "#a61e4d", "#6741d9", "#495057"];
 
 export function BoardForm(props: Props) {
   const { opened, close, board } = props;
   return (
-    <Modal opened={opened} onClose={close} title={board ? "Change the board" : "New board"} centered>
+    <Dialog opened={opened} onClose={close} title={board ? "Change the board" : "New board"}>
       <Fields {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -80,7 +82,7 @@ function Fields({ board, close, made, manages = true }: Props) {
             ))}
           </Group>
         </div>
-        <ColorInput label="Colour" value={color} onChange={setColor} swatches={COLOURS} withPicker={false} closeOnColorSwatchClick format="hex" />
+        <ColorInput label="Colour" value={color} onChange={setColor} swatches={COLOURS} withPicker={false} withEyeDropper={false} closeOnColorSwatchClick format="hex" />
         <Switch
           label="Private"
           description={open ? "Only its members see it; while this daemon asks nobody who they are, that is everybody here." : "Only its members see it, and what is on it."}

@@ -1,11 +1,12 @@
 // A board's head: which it is, who is here, and what can be done with it.
 
-import { Badge, Button, Group, Menu, Modal, Select, Stack, Text, Title } from "@mantine/core";
+import { Badge, Button, Group, Menu, Select, Stack, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import type { ReactNode } from "react";
 import { useLocation } from "wouter";
 import { service } from "../../lib/daemon.ts";
 import type { Board } from "../../lib/types.ts";
+import { Dialog } from "./dialog.tsx";
 import { BoardForm } from "./board-form.tsx";
 import { Sign } from "./board-list.tsx";
 import css from "./boards.module.css";
@@ -86,7 +87,7 @@ export function BoardHead({ board, boards, attempt, select, children }: Props) {
       <NewSession board={board} opened={making} close={make.close} made={select} />
       <BoardForm board={board} manages={manages || !isPrivate} opened={changing} close={change.close} />
       <Members board={board} manages={manages} opened={members} close={admit.close} />
-      <Modal opened={removing} onClose={drop.close} title={`Remove “${board.name}”?`} centered>
+      <Dialog opened={removing} onClose={drop.close} title={`Remove “${board.name}”?`}>
         <Stack>
           <Text size="sm">
             {isPrivate
@@ -102,7 +103,7 @@ export function BoardHead({ board, boards, attempt, select, children }: Props) {
             </Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     </Group>
   );
 }

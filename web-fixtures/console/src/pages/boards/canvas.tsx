@@ -34,6 +34,9 @@ const WORDS = {
 /** The smallest scale at which cards can be read. */
 const READABLE = 0.75;
 
+/** The size of the small map. */
+const MAP = { width: 140, height: 100 };
+
 /** Space around the cards at first. */
 const MARGIN = 24;
 
@@ -136,7 +139,7 @@ function Plane({ board, sessions, selectedId, select, mayMove, attempt }: Props)
       >
         <Background gap={24} />
         <Controls showInteractive={false} />
-        <MiniMap pannable zoomable className={css.map ?? ""} ariaLabel="The whole board, small" />
+        <MiniMap pannable zoomable style={MAP} className={css.map ?? ""} ariaLabel="The whole board, small" />
         <Cursors />
       </ReactFlow>
     </div>

@@ -9,7 +9,7 @@ import type { Board } from "../../lib/types.ts";
 import { Empty, Failed, Loading } from "../../parts/states.tsx";
 import css from "./boards.module.css";
 import { Face, useMayWork, useNames, useUsers } from "./people.tsx";
-import type { Member } from "./use-boards.ts";
+import { useBoards, type Member } from "./use-boards.ts";
 
 /** The members of a board. */
 const useMembers = ({ board_id }: Board) =>
@@ -53,8 +53,6 @@ function Inside({ board, manages, close }: Props) {
   const { records, state, error, reload } = useMembers(board);
   const me = useLogin(({ user }) => user?.user_id);
   const open = useLogin(({ state }) => state === "open");
-  const mayWork = useMayWork();
-  const names = useNames();
   const [refused, setRefused] = useState<string>();
   const attempt = (work: Promise<unknown>) =>
     work.then(
@@ -62,6 +60,14 @@ function Inside({ board, manages, close }: Props) {
       (error: Error) => setRefused(error.message),
     );
   const members = service("board-members");
+  const { reload: readBoards } = useBoards();
+  const remove = async ({ member_id, user_id }: Member) => {
+    await attempt(members.remove(member_id));
+    if (user_id !== me) return;
+    close();
+    // Who left a private board is told nothing of it any more.
+    await readBoards().catch(() => {});
+  };
 
   return (
     <Stack>
@@ -83,43 +89,47 @@ function Inside({ board, manages, close }: Props) {
         </Empty>
       )}
       <ul className={css.plain} aria-label="Members">
-        {records.map(({ member_id, user_id, role }) => (
-          <Group key={member_id} component="li" wrap="nowrap" gap="sm" py={6}>
-            <Face userId={user_id} />
-            <Text size="sm" className="cut" flex={1}>
-              {names(user_id)}
-              {user_id === me && " (you)"}
-            </Text>
-            {manages ? (
-              <Select
-                size="xs"
-                w={110}
-                aria-label={`Role of ${names(user_id)}`}
-                data={ROLES}
-                value={role}
-                allowDeselect={false}
-                onChange={(role) => void attempt(members.patch(member_id, { role }))}
-              />
-            ) : (
-              <Text size="sm" c="dimmed">
-                {role}
-              </Text>
-            )}
-            {(manages || (user_id === me && mayWork)) && (
-              <Button
-                size="xs"
-                variant="default"
-                aria-label={user_id === me ? "Leave the board" : `Remove ${names(user_id)}`}
-                onClick={() => void attempt(members.remove(member_id)).then(() => user_id === me && close())}
-              >
-                {user_id === me ? "Leave" : "Remove"}
-              </Button>
-            )}
-          </Group>
+        {records.map((member) => (
+          <Row key={member.member_id} member={member} manages={manages} attempt={attempt} remove={() => void remove(member)} />
         ))}
       </ul>
       {manages ? <Add board={board} members={records} attempt={attempt} /> : <Text size="sm">The board's owners say who is on it.</Text>}
     </Stack>
+  );
+}
+
+interface RowProps {
+  member: Member;
+  manages: boolean;
+  attempt: (work: Promise<unknown>) => Promise<void>;
+  remove: () => void;
+}
+
+function Row({ member: { member_id, user_id, role }, manages, attempt, remove }: RowProps) {
+  const isMe = useLogin(({ user }) => user?.user_id === user_id);
+  const mayWork = useMayWork();
+  const name = useNames()(user_id);
+  const change = (role: string | null) => void attempt(service("board-members").patch(member_id, { role }));
+  return (
+    <Group component="li" wrap="nowrap" gap="sm" py={6}>
+      <Face userId={user_id} />
+      <Text size="sm" className="cut" flex={1}>
+        {name}
+        {isMe && " (you)"}
+      </Text>
+      {manages ? (
+        <Select size="xs" w={110} aria-label={`Role of ${name}`} data={ROLES} value={role} allowDeselect={false} onChange={change} />
+      ) : (
+        <Text size="sm" c="dimmed">
+          {role}
+        </Text>
+      )}
+      {(manages || (isMe && mayWork)) && (
+        <Button size="xs" variant="default" aria-label={isMe ? "Leave the board" : `Remove ${name}`} onClick={remove}>
+          {isMe ? "Leave" : "Remove"}
+        </Button>
+      )}
+    </Group>
   );
 }
 

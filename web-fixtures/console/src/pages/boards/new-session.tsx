@@ -1,10 +1,11 @@
 // Makes a session on the board, and asks its agent something at once if one wants.
 
-import { Alert, Autocomplete, Button, Group, Modal, Stack, TextInput, Textarea } from "@mantine/core";
+import { Alert, Autocomplete, Button, Group, Stack, TextInput, Textarea } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { show } from "../../lib/presence.ts";
 import type { Board, Session } from "../../lib/types.ts";
+import { Dialog } from "./dialog.tsx";
 import { freeNear, placesOf, put } from "./places.ts";
 import { middle } from "./sight.ts";
 
@@ -19,9 +20,9 @@ const AGENTS = ["claude-code", "codex", "gemini", "opencode"];
 
 export function NewSession(props: Props) {
   return (
-    <Modal opened={props.opened} onClose={props.close} title="New session" centered>
+    <Dialog opened={props.opened} onClose={props.close} title="New session">
       <Fields {...props} />
-    </Modal>
+    </Dialog>
   );
 }
 

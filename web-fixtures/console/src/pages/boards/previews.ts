@@ -38,7 +38,7 @@ function keep(message: Message) {
   // What waits in a queue was not said yet.
   if (message.index < 0 || message.status === "queued") return;
   // Signs of Markdown say nothing in a line or two.
-  const plain = textOf(message).slice(0, LONGEST).replace(/[*`#>]+/g, "");
+  const plain = textOf(message).slice(0, LONGEST).replace(/\*\*|`+|^#+ |^> /gm, "");
   const text = plain.replace(/\s+/g, " ").trim();
   if (!text) return;
   usePreviews.setState(({ bySession }) => {

@@ -1,12 +1,13 @@
 // The session that is selected: what it does, a word to its agent, and taking it off the board.
 
-import { Anchor, Button, CloseButton, Group, Modal, Paper, Stack, Text, Textarea, Title } from "@mantine/core";
+import { Anchor, Button, CloseButton, Group, Paper, Stack, Text, Textarea, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { count, time } from "../../lib/format.ts";
 import { show } from "../../lib/presence.ts";
 import type { Board, Session } from "../../lib/types.ts";
+import { Dialog } from "./dialog.tsx";
 import css from "./boards.module.css";
 import { takeOff } from "./places.ts";
 import { Status, titleOf } from "./status.tsx";
@@ -48,7 +49,7 @@ export function SessionPanel({ board, session, close, attempt, mayWork }: Props)
           <Watchers sessionId={session_id} />
         </Group>
         {mayWork && <Prompt key={session_id} session={session} attempt={attempt} />}
-        <Group justify="space-between">
+        <Group justify="space-between" wrap="nowrap">
           <Anchor href={`#/sessions/${session_id}`} size="sm">
             Open the session
           </Anchor>
@@ -59,7 +60,7 @@ export function SessionPanel({ board, session, close, attempt, mayWork }: Props)
           )}
         </Group>
       </Stack>
-      <Modal opened={taking} onClose={keep} title={`Take “${titleOf(session)}” off the board?`} centered>
+      <Dialog opened={taking} onClose={keep} title={`Take “${titleOf(session)}” off the board?`}>
         <Stack>
           <Text size="sm">
             {board.visibility === "private"
@@ -75,7 +76,7 @@ export function SessionPanel({ board, session, close, attempt, mayWork }: Props)
             </Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     </Paper>
   );
 }
