@@ -156,6 +156,13 @@ else {
       const [, y] = await placeOf(bob, id);
       for (let turn = 0; turn < 6; turn += 1) await bob.keyboard.press("Shift+ArrowDown");
       await until(async () => (await placeOf(ann, id))[1] > y + 20, "the card moves by keys");
+      // What can be done with it is one key away, and so is the way back.
+      await bob.keyboard.press("Enter");
+      const focused = (selector) => until(() => bob.evaluate((selector) => document.activeElement.matches(selector), selector), `${selector} has the focus`);
+      await focused("[data-panel]");
+      await bob.keyboard.press("Escape");
+      await focused(`[data-id="${id}"]`);
+      await bob.getByRole("region", { name: "Session Session 0" }).waitFor({ state: "detached" });
       await until(same, "both see the same");
       await until(async () => (await read(`/boards/${board}`)).objects?.[id]?.y > y + 20, "the board keeps it");
       const carol = await open(place);
@@ -337,6 +344,14 @@ else {
       await here(bob, 2);
       await here(ann, 2);
       assert.equal(await roster(ann).nth(1).getByRole("img").getAttribute("aria-label"), "bob: is here");
+
+      // A member only sees who else is there, and may leave.
+      await bob.getByRole("button", { name: "More to do with the board" }).click();
+      assert.deepEqual(await bob.getByRole("menuitem").allTextContents(), ["Change the board", "Members"]);
+      await bob.getByRole("menuitem", { name: "Members" }).click();
+      await bob.getByText("The board's owners say who is on it.").waitFor();
+      assert.equal(await bob.getByRole("button", { name: "Remove ann" }).count(), 0);
+      await bob.keyboard.press("Escape");
 
       await ann.getByRole("button", { name: "Remove bob" }).click();
       await bob.getByText("This board is gone").waitFor();

@@ -76,7 +76,7 @@ export function BoardHead({ board, boards, attempt, select, children }: Props) {
           <Menu.Dropdown>
             {mayWork && <Menu.Item onClick={change.open}>Change the board</Menu.Item>}
             <Menu.Item onClick={admit.open}>Members</Menu.Item>
-            {mayWork && (
+            {mayWork && (manages || !isPrivate) && (
               <Menu.Item onClick={drop.open} color="red">
                 Remove the board
               </Menu.Item>
@@ -85,7 +85,7 @@ export function BoardHead({ board, boards, attempt, select, children }: Props) {
         </Menu>
       </Group>
       <NewSession board={board} opened={making} close={make.close} made={select} />
-      <BoardForm board={board} manages={manages || !isPrivate} opened={changing} close={change.close} />
+      <BoardForm board={board} manages={manages} opened={changing} close={change.close} />
       <Members board={board} manages={manages} opened={members} close={admit.close} />
       <Dialog opened={removing} onClose={drop.close} title={`Remove “${board.name}”?`}>
         <Stack>
