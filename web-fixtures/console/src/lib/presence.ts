@@ -141,6 +141,24 @@ export function show(more: Shown): void {
   if (socket.connected && !refused) presence.patch(boardId, Object.fromEntries(news)).catch(() => {});
 }
 
+/** Milliseconds after the last letter for which somebody types. */
+const PAUSE = 3_000;
+
+let pause: number | undefined;
+
+/** Shows that one types, until a while after the last letter. */
+export function types(): void {
+  window.clearTimeout(pause);
+  pause = window.setTimeout(rests, PAUSE);
+  show({ typing: true });
+}
+
+/** Shows that one does not type any more. */
+export function rests(): void {
+  window.clearTimeout(pause);
+  show({ typing: false });
+}
+
 let next: { x: number; y: number } | undefined;
 let told: number | undefined;
 let points = false;

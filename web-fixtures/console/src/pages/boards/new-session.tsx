@@ -3,7 +3,7 @@
 import { Alert, Autocomplete, Button, Group, Stack, TextInput, Textarea } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
-import { show } from "../../lib/presence.ts";
+import { rests, types } from "../../lib/presence.ts";
 import type { Board, Session } from "../../lib/types.ts";
 import { Dialog } from "./dialog.tsx";
 import { freeNear, placesOf, put } from "./places.ts";
@@ -43,7 +43,7 @@ function Fields({ board, close, made }: Props) {
       const seen = middle();
       if (seen) await put(board_id, new Map([[session_id, freeNear(seen, placesOf(board).values())]]));
       if (prompt.trim()) await service(`sessions/${session_id}/prompt`).create({ prompt });
-      show({ typing: false });
+      rests();
       close();
       made(session_id);
     } catch (error) {
@@ -53,7 +53,7 @@ function Fields({ board, close, made }: Props) {
   };
 
   return (
-    <form onSubmit={submit} onChange={() => show({ typing: true })} onBlur={() => show({ typing: false })}>
+    <form onSubmit={submit} onChange={types} onBlur={rests}>
       <Stack>
         {refused && (
           <Alert color="red" role="alert">

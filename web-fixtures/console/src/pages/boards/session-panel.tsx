@@ -2,10 +2,10 @@
 
 import { Anchor, Button, CloseButton, Group, Paper, Stack, Text, Textarea, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { useEffect, useState, type FormEvent, type KeyboardEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { count, time } from "../../lib/format.ts";
-import { show } from "../../lib/presence.ts";
+import { rests, types } from "../../lib/presence.ts";
 import type { Board, Session } from "../../lib/types.ts";
 import { Dialog } from "./dialog.tsx";
 import css from "./boards.module.css";
@@ -81,29 +81,20 @@ export function SessionPanel({ board, session, close, attempt, mayWork }: Props)
   );
 }
 
-/** Milliseconds after the last letter for which somebody types. */
-const PAUSE = 3_000;
-
 function Prompt({ session, attempt }: { session: Session; attempt: Props["attempt"] }) {
   const [prompt, setPrompt] = useState("");
   const [busy, setBusy] = useState(false);
-  const pause = useRef<number>(undefined);
-  const rest = () => {
-    window.clearTimeout(pause.current);
-    show({ typing: false });
-  };
-  useEffect(() => rest, []);
+  useEffect(() => rests, []);
   const type = (text: string) => {
     setPrompt(text);
-    window.clearTimeout(pause.current);
-    pause.current = window.setTimeout(rest, PAUSE);
-    show({ typing: text !== "" });
+    if (text) types();
+    else rests();
   };
   const send = async (event: FormEvent) => {
     event.preventDefault();
     if (!prompt.trim() || busy) return;
     setBusy(true);
-    rest();
+    rests();
     if (await attempt(service(`sessions/${session.session_id}/prompt`).create({ prompt }))) setPrompt("");
     setBusy(false);
   };
@@ -118,7 +109,7 @@ function Prompt({ session, attempt }: { session: Session; attempt: Props["attemp
         minRows={1}
         maxRows={6}
         onChange={(event) => type(event.currentTarget.value)}
-        onBlur={rest}
+        onBlur={rests}
         onKeyDown={(event) => {
           if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) void send(event);
         }}
