@@ -1,5 +1,6 @@
-import { Title } from "@mantine/core";
+import { StreamList } from "./streams/list.tsx";
+import { StreamPage } from "./streams/stream.tsx";
 
 export default function Streams({ id }: { id?: string | undefined }) {
-  return <Title order={2}>Streams {id}</Title>;
+  return id === undefined ? <StreamList /> : <StreamPage key={id} id={id} />;
 }

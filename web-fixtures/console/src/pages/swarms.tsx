@@ -1,5 +1,6 @@
-import { Title } from "@mantine/core";
+import { SwarmList } from "./swarms/list.tsx";
+import { SwarmPage } from "./swarms/swarm.tsx";
 
 export default function Swarms({ name }: { name?: string | undefined }) {
-  return <Title order={2}>Swarms {name}</Title>;
+  return name === undefined ? <SwarmList /> : <SwarmPage key={name} name={name} />;
 }
