@@ -4,7 +4,7 @@ import { Button, Group, Modal, MultiSelect, Select, Stack, TextInput } from "@ma
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { Problems } from "./problems.tsx";
-import { problemsOf, type Problem } from "./types.ts";
+import { SHOWN, problemsOf, type Problem } from "./types.ts";
 import { BACKENDS } from "./define.ts";
 
 interface Props {
@@ -50,8 +50,8 @@ function Form({ swarm, agents, close, done }: Omit<Props, "opened">) {
         <TextInput label="Name" required value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
         <Select label="Backend" data={[...BACKENDS]} allowDeselect={false} value={backend} onChange={(value) => setBackend(value ?? "echo")} />
         {backend === "local" && <TextInput label="Command" required value={command} onChange={(event) => setCommand(event.currentTarget.value)} />}
-        <MultiSelect label="May speak to" searchable data={[...agents]} value={connections} onChange={setConnections} />
-        <MultiSelect label="Is spoken to by" searchable data={[...agents]} value={incoming} onChange={setIncoming} />
+        <MultiSelect label="May speak to" searchable limit={SHOWN} data={[...agents]} value={connections} onChange={setConnections} />
+        <MultiSelect label="Is spoken to by" searchable limit={SHOWN} data={[...agents]} value={incoming} onChange={setIncoming} />
         <Group justify="flex-end">
           <Button variant="default" onClick={close}>
             Cancel

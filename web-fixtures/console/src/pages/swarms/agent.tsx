@@ -10,7 +10,7 @@ import { Confirm } from "../../parts/confirm.tsx";
 import { Dot } from "../../parts/dot.tsx";
 import { Spoken } from "./spoken.tsx";
 import { Tell } from "./tell.tsx";
-import type { Agent } from "./types.ts";
+import { SHOWN, type Agent } from "./types.ts";
 import type { Seen } from "./watch.ts";
 
 interface Props {
@@ -24,6 +24,7 @@ interface Props {
 
 export function AgentPanel({ swarm, agent, store, may, reload, close }: Props) {
   const { name } = agent;
+  const agents = useStore(store, ({ agents }) => agents).map((one) => one.name);
   return (
     <Stack gap="sm" component="section" aria-label={`Agent ${name}`}>
       <Group gap="xs" wrap="nowrap">
@@ -39,7 +40,7 @@ export function AgentPanel({ swarm, agent, store, may, reload, close }: Props) {
         {agent.backend}, {count(agent.inbox_size)} waiting, {count(agent.message_count)} messages
         {agent.last_activity && `, last at ${time(agent.last_activity)}`}
       </Text>
-      {may && <Tell key={name} swarm={swarm} agents={[name, ...new Set(store.getState().agents.map((one) => one.name))].filter((one, at, all) => all.indexOf(one) === at)} to={name} />}
+      {may && <Tell key={name} swarm={swarm} agents={agents} to={name} />}
       <Tabs defaultValue="told" keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="told">Messages</Tabs.Tab>
@@ -132,7 +133,7 @@ function Change({ swarm, agent, store, reload, close }: Omit<Props, "may">) {
           Scale
         </Button>
       </Group>
-      <MultiSelect label="May speak to" size="xs" searchable data={agents.map((one) => one.name)} value={targets} onChange={(wanted) => void run(() => connect(wanted))} />
+      <MultiSelect label="May speak to" size="xs" searchable limit={SHOWN} data={agents.map((one) => one.name)} value={targets} onChange={(wanted) => void run(() => connect(wanted))} />
       <Group gap="xs">
         <Button size="xs" variant="default" onClick={() => void run(restart)}>
           Restart

@@ -5,7 +5,10 @@ import type { Edge } from "./types.ts";
 export const [WIDTH, HEIGHT] = [150, 56];
 
 /** Pixels between neighbours of a ring, and between rings. */
-const [BESIDE, BETWEEN] = [WIDTH + 40, 150];
+const [BESIDE, BETWEEN] = [WIDTH, 150];
+
+/** Rings are wider than high, as agents are. */
+const [WIDE, HIGH] = [1.5, 0.85];
 
 /** Agents of the outermost ring at most. */
 const RING = 24;
@@ -28,7 +31,7 @@ export function layOut(names: readonly string[], edges: readonly Edge[]): Map<st
     radius = Math.max(radius + BETWEEN, (ring.length * BESIDE) / (2 * Math.PI));
     ring.forEach((name, at) => {
       const angle = (2 * Math.PI * at) / ring.length - Math.PI / 2;
-      places.set(name, { x: radius * Math.cos(angle), y: radius * 0.8 * Math.sin(angle) });
+      places.set(name, { x: WIDE * radius * Math.cos(angle), y: HIGH * radius * Math.sin(angle) });
     });
   }
   return places;

@@ -8,7 +8,7 @@ import { count, time } from "../../lib/format.ts";
 import { Rows } from "../../parts/rows.tsx";
 import { Empty } from "../../parts/states.tsx";
 import classes from "./swarm.module.css";
-import type { Entry } from "./types.ts";
+import { SHOWN, type Entry } from "./types.ts";
 import type { Seen } from "./watch.ts";
 
 const LEVELS = ["debug", "info", "warning", "error"];
@@ -32,7 +32,7 @@ export function Log({ store }: { store: StoreApi<Seen> }) {
     <>
       <Group gap="xs" mb="xs">
         <SegmentedControl size="xs" aria-label="Level" value={level} onChange={setLevel} data={[{ label: "all", value: "debug" }, "info", "warning", "error"]} />
-        <Select size="xs" w={160} aria-label="Agent" placeholder="every agent" clearable searchable value={agent} onChange={setAgent} data={agents.map(({ name }) => name)} />
+        <Select size="xs" w={160} aria-label="Agent" placeholder="every agent" clearable searchable limit={SHOWN} value={agent} onChange={setAgent} data={agents.map(({ name }) => name)} />
         <TextInput size="xs" w={160} aria-label="Text" placeholder="with this text" value={text} onChange={(event) => setText(event.currentTarget.value)} />
         <Text size="xs" ml="auto">
           {count(shown.length)} of {count(log.length)}

@@ -97,15 +97,17 @@ function Ready({ watch }: { watch: Watch }) {
         </Paper>
       </div>
       <Tabs defaultValue="agents" keepMounted={false}>
-        <Tabs.List mb="xs">
-          <Tabs.Tab value="agents">Agents</Tabs.Tab>
-          <Tabs.Tab value="log">Events</Tabs.Tab>
+        <Group mb="xs" gap="xs" wrap="nowrap">
+          <Tabs.List flex={1}>
+            <Tabs.Tab value="agents">Agents</Tabs.Tab>
+            <Tabs.Tab value="log">Events</Tabs.Tab>
+          </Tabs.List>
           {may && (
-            <Button size="xs" variant="default" ml="auto" onClick={() => setAdds(true)}>
+            <Button size="xs" variant="default" onClick={() => setAdds(true)}>
               Add an agent
             </Button>
           )}
-        </Tabs.List>
+        </Group>
         <Tabs.Panel value="agents">
           <Agents agents={agents} chosen={chosen} choose={choose} />
         </Tabs.Panel>

@@ -4,6 +4,7 @@ import { Button, Group, SegmentedControl, Select, Stack, Text, Textarea } from "
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { short } from "../../lib/format.ts";
+import { SHOWN } from "./types.ts";
 
 interface Props {
   swarm: string;
@@ -49,9 +50,9 @@ export function Tell({ swarm, agents, to }: Props) {
         <Group gap="xs" align="end">
           <SegmentedControl size="xs" aria-label="What" value={kind} onChange={setKind} data={[{ label: "Task", value: "task" }, { label: "Message", value: "message" }]} />
           {to === undefined && (
-            <Select size="xs" w={140} aria-label="To" searchable allowDeselect={false} value={receiver ?? null} onChange={setChosen} data={kind === "message" ? [...agents, ALL] : [...agents]} />
+            <Select size="xs" w={140} aria-label="To" searchable limit={SHOWN} allowDeselect={false} value={receiver ?? null} onChange={setChosen} data={kind === "message" ? [...agents, ALL] : [...agents]} />
           )}
-          {kind === "message" && <Select size="xs" w={140} aria-label="From" placeholder="from" searchable allowDeselect={false} value={sender ?? null} onChange={setFrom} data={senders} />}
+          {kind === "message" && <Select size="xs" w={140} aria-label="From" placeholder="from" searchable limit={SHOWN} allowDeselect={false} value={sender ?? null} onChange={setFrom} data={senders} />}
         </Group>
         <Textarea
           aria-label={kind === "task" ? "Task" : "Message"}

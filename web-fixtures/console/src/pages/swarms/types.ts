@@ -36,6 +36,9 @@ export interface Agent {
   process_id: number | null;
 }
 
+/** Agents that are offered for choice at a time; who looks for one finds all. */
+export const SHOWN = 50;
+
 /** An edge, by the names of its ends. */
 export type Edge = readonly [from: string, to: string];
 
