@@ -28,7 +28,7 @@ function Shown({ stream }: { stream: Stream }) {
   const { store, reload } = stream;
   const state = useStore(store, ({ state }) => state);
   const error = useStore(store, ({ error }) => error);
-  const all = <Anchor href="#/streams">All streams</Anchor>;
+  const all = <Anchor underline="always" c="inherit" href="#/streams">All streams</Anchor>;
   if (state === "gone") return <Empty title="There is no such task">It was removed, or it is on a board that you do not see. {all}</Empty>;
   if (state === "forbidden") return <Empty title="Not for you">Only who has part in this task, or sees its session, may watch its stream. {all}</Empty>;
   if (state === "failed") return <Failed what="The stream" error={error} retry={reload} />;

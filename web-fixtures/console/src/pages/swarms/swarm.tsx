@@ -32,7 +32,7 @@ function Shown({ watch }: { watch: Watch }) {
   const state = useStore(store, ({ state }) => state);
   const error = useStore(store, ({ error }) => error);
   const wasThere = useStore(store, ({ wasThere }) => wasThere);
-  const all = <Anchor href="#/swarms">All swarms</Anchor>;
+  const all = <Anchor underline="always" c="inherit" href="#/swarms">All swarms</Anchor>;
   if (state === "gone") {
     return (
       <Empty title={wasThere ? `${name} is gone` : `There is no swarm ${name}`}>
@@ -74,7 +74,7 @@ function Ready({ watch }: { watch: Watch }) {
         {status.started_at && `, started ${time(status.started_at)}`}
         {status.board_id && (
           <>
-            , on <Anchor href={`#/boards/${status.board_id}`}>its board</Anchor>
+            , on <Anchor underline="always" href={`#/boards/${status.board_id}`}>its board</Anchor>
           </>
         )}
       </Text>

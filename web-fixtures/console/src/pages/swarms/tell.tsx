@@ -1,9 +1,8 @@
 // Gives an agent a task, or a message in somebody's name.
 
-import { Button, Group, SegmentedControl, Select, Stack, Text, Textarea } from "@mantine/core";
+import { Anchor, Button, Group, SegmentedControl, Select, Stack, Text, Textarea } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { service } from "../../lib/daemon.ts";
-import { short } from "../../lib/format.ts";
 import { SHOWN } from "./types.ts";
 
 interface Props {
@@ -33,7 +32,7 @@ export function Tell({ swarm, agents, to }: Props) {
     try {
       if (kind === "task") {
         const { task_id } = await service(`swarms/${swarm}/agents/${receiver}/task`).create({ task: text });
-        setTold({ text: `${receiver} has the task`, task: task_id });
+        setTold({ text: `${receiver} has the task:`, task: task_id });
       } else {
         const { delivered, reason } = await service(`swarms/${swarm}/message`).create({ from: sender ?? receiver, to: receiver, content: text });
         setTold(delivered ? { text: `${receiver} was given it` } : { text: `Not delivered: ${WHY[reason] ?? reason}`, bad: true });
@@ -75,7 +74,9 @@ export function Tell({ swarm, agents, to }: Props) {
             {told?.task && (
               <>
                 {" "}
-                <a href={`#/streams/${told.task}`}>{short(told.task)}</a>
+                <Anchor size="sm" underline="always" href={`#/streams/${told.task}`}>
+                  its stream
+                </Anchor>
               </>
             )}
           </Text>
