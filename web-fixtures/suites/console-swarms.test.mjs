@@ -8,8 +8,17 @@ import { launch, noBrowser } from "../support/browser.mjs";
 import { axe, consoleEnv, consoleOf, live } from "../support/console.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
+import { http } from "../support/http.mjs";
+import { register } from "../support/people.mjs";
 import { api, atRest, echo, everyEvent, eventually, ring, round } from "../support/swarms.mjs";
 import { closeAll, soon, until } from "../support/wait.mjs";
+
+const seen = (locator, what) => soon(locator.first().waitFor(), what);
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+
+/** An agent in the graph, maybe in a state and with so much that waits. */
+const node = (page, name, state, inbox) =>
+  page.locator(`[data-agent="${name}"]${state ? `[data-state="${state}"]` : ""}${inbox === undefined ? "" : `[data-inbox="${inbox}"]`}`);
 
 /** Passes on what it is told to `d`, from where it goes home; not as long as there is a file `hold`. */
 const HOLDS = (folder) =>
@@ -35,11 +44,6 @@ describe("The console's swarms", { skip: noBrowser }, () => {
     await daemon.stop();
   });
 
-  /** An agent in the graph, maybe in a state and with so much that waits. */
-  const node = (page, name, state, inbox) =>
-    page.locator(`[data-agent="${name}"]${state ? `[data-state="${state}"]` : ""}${inbox === undefined ? "" : `[data-inbox="${inbox}"]`}`);
-  const seen = (locator, what) => soon(locator.first().waitFor(), what);
-  const button = (page, name) => page.getByRole("button", { name, exact: true });
   const hold = () => join(daemon.folder, "hold");
 
   test("a ring of five is made, given tasks that go round, scaled, stopped and removed", async () => {
@@ -67,12 +71,19 @@ describe("The console's swarms", { skip: noBrowser }, () => {
     }
     await seen(node(page, "c", "working", 3), "c is seen to work, and what waits for it");
     await axe(page, "a swarm at work");
+    await page.evaluate(() => {
+      window.moved = new Set();
+      const look = () => document.querySelectorAll("[data-edge]:has(animateMotion)").forEach((edge) => window.moved.add(edge.dataset.edge));
+      new MutationObserver(look).observe(document.querySelector(".react-flow"), { subtree: true, childList: true });
+    });
     await rm(hold());
     for (const name of "abcde") await seen(node(page, name, "idle", 0), `${name} is idle again`);
     for (const edge of ["a>b", "b>c", "c>d", "d>e", "e>a"]) {
       // A level line has no height, and so counts as not visible.
       await soon(page.locator(`[data-edge="${edge}"][data-passed="3"]`).waitFor({ state: "attached" }), `three messages are seen on ${edge}`);
     }
+    const moved = await page.evaluate(() => [...window.moved]);
+    for (const edge of ["c>d", "d>e", "e>a"]) assert.ok(moved.includes(edge), `a message was seen to move along ${edge}`);
 
     await page.getByRole("tab", { name: "Events" }).click();
     const log = page.getByRole("log", { name: "Events" });
@@ -187,6 +198,14 @@ describe("The console's swarms", { skip: noBrowser }, () => {
     await Promise.all([page, list].map(live));
     await seen(page.locator(`[role=log][data-total="${events.length}"]`), "the log has every event, once");
     for (let at = 0; at < 5; at++) await seen(node(page, `a${at}`, "idle", 0), `a${at} is at rest`);
+    // Agents are chosen by keyboard, too; and a daemon that ends in good order is waited for as well.
+    await daemon.restart("SIGTERM");
+    await Promise.all([page, list].map(live));
+    await page.locator('.react-flow__node[data-id="a3"]').focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("textbox", { name: "Task", exact: true }).fill("@a4: after all");
+    await page.keyboard.press("Control+Enter");
+    await seen(page.locator('[role=log][aria-label="Messages of a3"]').getByText("to a4"), "it goes on");
     await of.good("POST", "/swarms/round/pause");
     await seen(list.locator('[data-swarm="round"] [data-status="paused"]'), "the list goes on, too");
     await seen(page.locator('main [data-status="paused"]'), "and the swarm's own page");
@@ -219,5 +238,76 @@ describe("The console's swarms", { skip: noBrowser }, () => {
         await page.context().close();
       }
     }
+  });
+});
+
+describe("Who may what in the console's swarms and streams", { skip: noBrowser }, () => {
+  /** @type {Daemon} */
+  let daemon;
+  /** @type {import("../support/browser.mjs").Browser} */
+  let browser;
+  let open, people, of;
+  before(async () => {
+    daemon = await Daemon.start(sqlite, { args: ["--auth", "required"], env: consoleEnv });
+    browser = await launch();
+    open = consoleOf(daemon, browser);
+    people = await register(daemon.url, ["admin", "ann", "vic"]);
+    of = api(daemon.url, { authorization: `Bearer ${people.ann.token}` });
+  });
+  after(async () => {
+    await closeAll();
+    await browser.close();
+    await daemon.stop();
+  });
+
+  /** What somebody's call is answered. */
+  const call = async (name, method, path, data) => {
+    const headers = { authorization: `Bearer ${people[name].token}`, "content-type": "application/json" };
+    const { status, json, text } = await http(daemon.url, path, { method, headers, body: JSON.stringify(data) });
+    assert.ok(status < 300, text);
+    return json;
+  };
+  const as = (name) => ({ login: [`${name}@example.com`, name] });
+  const go = (page, place) => page.evaluate((place) => (location.hash = place), place);
+
+  test("a viewer watches and steers nothing; what is others' is not there", async () => {
+    await call("admin", "PATCH", `/users/${people.vic.id}`, { role: "viewer" });
+    await of.make({ name: "open", agents: [echo("a")] });
+    const board = await call("ann", "POST", "/boards", { name: "secret", visibility: "private" });
+    await of.make({ name: "secret", board_id: board.board_id, agents: [echo("a")] });
+    const vic = await open("/swarms", as("vic"));
+    await seen(vic.locator('[data-swarm="open"]'), "it is in the list");
+    assert.equal(await vic.locator('[data-swarm="secret"]').count(), 0);
+    assert.equal(await button(vic, "New swarm").count(), 0);
+    await vic.locator('[data-swarm="open"]').click();
+    await seen(vic.getByText("You may watch."), "a viewer may watch");
+    assert.equal(await button(vic, "Stop").count(), 0);
+    await of.good("POST", "/swarms/open/agents/a/task", { task: "hello" });
+    await node(vic, "a").click();
+    await seen(vic.getByRole("log", { name: "Messages of a" }).getByText("hello"), "and sees what is told");
+    await go(vic, "#/swarms/secret");
+    await seen(vic.getByText("There is no swarm secret"), "another's swarm is not there");
+    const ann = await open("/swarms/secret", as("ann"));
+    await seen(node(ann, "a", "idle"), "for its members it is");
+    await seen(button(ann, "Stop"), "and they steer it");
+  });
+
+  test("who has no part in a task is told so", async () => {
+    const { session_id } = await call("ann", "POST", "/sessions", {});
+    const mine = await call("ann", "POST", "/tasks", { session_id, description: "Everybody's" });
+    const register = (name, key) => http(daemon.url, "/api/v1/agents/register", { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify({ agent: { name } }) });
+    const [writer, client] = (await Promise.all([register("Writer", people.admin.token), register("Client", people.admin.token)])).map(({ json }) => json.data);
+    const answer = await http(daemon.url, "/api/v1/tasks", {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-api-key": client.api_key },
+      body: JSON.stringify({ provider_agent_id: writer.agent.id, capability: "text", input: "A poem" }),
+    });
+    const ann = await open(`/streams/${mine.task_id}`, as("ann"));
+    await seen(ann.getByText("Nothing yet"), "a task of one's own is seen");
+    await go(ann, `#/streams/${answer.json.data.id}`);
+    await seen(ann.getByText("Not for you"), "others' are not");
+    await axe(ann, "a stream that is not for one");
+    const admin = await open(`/streams/${answer.json.data.id}`, as("admin"));
+    await seen(admin.getByText("Writer works for Client: text"), "whose agents they are sees it");
   });
 });

@@ -47,6 +47,8 @@ export function Graph({ store, chosen, choose }: Props) {
           data: { agent },
           width: WIDTH,
           height: HEIGHT,
+          // Without it each change would be measured anew, and its edges drawn anew.
+          measured: { width: WIDTH, height: HEIGHT },
           selected: agent.name === chosen,
           ariaLabel: `${agent.name}, ${agent.state}, ${agent.inbox_size} waiting`,
         };
@@ -63,7 +65,7 @@ export function Graph({ store, chosen, choose }: Props) {
       focusable: false,
       // Where both may speak, each way has a line of its own.
       data: { both: ids.has(idOf([to, from])) },
-      markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: "var(--edge)" },
+      markerEnd: { type: MarkerType.ArrowClosed, markerUnits: "userSpaceOnUse", width: 22, height: 22, color: "var(--edge)" },
     }));
   }, [edges]);
   if (!asked && (agents.length > MANY || edges.length > MANY_EDGES)) {
@@ -125,7 +127,7 @@ function AgentBox({ data: { agent }, selected }: NodeProps<AgentNode>) {
       <div className={classes.facts}>
         <Dot state={agent.state} size="xs" />
         {agent.inbox_size > 0 && (
-          <Badge size="sm" color="gray" variant="filled" autoContrast title={`${agent.inbox_size} wait in its inbox`}>
+          <Badge size="sm" variant="default" title={`${agent.inbox_size} wait in its inbox`}>
             {agent.inbox_size}
           </Badge>
         )}

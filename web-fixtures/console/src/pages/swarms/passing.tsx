@@ -40,12 +40,15 @@ export function Passing({ id, source, target, markerEnd, data }: EdgeProps) {
       <path id={id} d={path} className={`react-flow__edge-path ${classes.line}`} markerEnd={markerEnd} fill="none" />
       {lit > 0 && !still && (
         <circle key={lit} r={5} className={classes.message}>
-          <animateMotion dur="0.7s" fill="freeze" path={path} />
+          <animateMotion ref={begin} begin="indefinite" dur="0.7s" fill="freeze" path={path} />
         </circle>
       )}
     </g>
   );
 }
+
+/** Otherwise it would have begun when the page did. */
+const begin = (motion: SVGAnimationElement | null) => motion?.beginElement();
 
 interface Box {
   x: number;
