@@ -3,21 +3,20 @@
 import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Edge as Line, type Node, type NodeProps } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { Badge, Button, Center, Stack, Text, useComputedColorScheme } from "@mantine/core";
-import { memo, useMemo, useState } from "react";
+import { memo, useMemo, useRef, useState } from "react";
 import type { StoreApi } from "zustand/vanilla";
 import { useStore } from "zustand";
 import { Dot, colourOf } from "../../parts/dot.tsx";
 import { Passing, Store } from "./passing.tsx";
 import classes from "./graph.module.css";
 import { HEIGHT, WIDTH, layOut } from "./layout.ts";
-import type { Agent } from "./types.ts";
 import { idOf } from "./types.ts";
 import type { Seen } from "./watch.ts";
 
 /** Agents and edges above which it is drawn only for who asks for it. */
 const [MANY, MANY_EDGES] = [120, 600];
 
-type AgentNode = Node<{ agent: Agent }, "agent">;
+type AgentNode = Node<{ name: string; state: string; inbox: number }, "agent">;
 
 const nodeTypes = { agent: memo(AgentBox) };
 const edgeTypes = { passing: Passing };
@@ -35,23 +34,31 @@ export function Graph({ store, chosen, choose }: Props) {
   const [asked, setAsked] = useState(false);
   const names = agents.map(({ name }) => name).join("\n");
   const places = useMemo(() => layOut(names === "" ? [] : names.split("\n"), edges), [names, edges]);
+  // What stayed as it was is the same object, and not drawn again.
+  const drawn = useRef(new Map<string, { as: string; node: AgentNode }>());
   const nodes = useMemo<AgentNode[]>(
     () =>
       agents.flatMap((agent) => {
-        const place = places.get(agent.name);
+        const { name, state, inbox_size } = agent;
+        const place = places.get(name);
         if (!place) return [];
-        return {
-          id: agent.name,
-          type: "agent" as const,
+        const as = [state, inbox_size, name === chosen, place.x, place.y].join();
+        const before = drawn.current.get(name);
+        if (before?.as === as) return before.node;
+        const node: AgentNode = {
+          id: name,
+          type: "agent",
           position: { x: place.x - WIDTH / 2, y: place.y - HEIGHT / 2 },
-          data: { agent },
+          data: { name, state, inbox: inbox_size },
           width: WIDTH,
           height: HEIGHT,
           // Without it each change would be measured anew, and its edges drawn anew.
           measured: { width: WIDTH, height: HEIGHT },
-          selected: agent.name === chosen,
-          ariaLabel: `${agent.name}, ${agent.state}, ${agent.inbox_size} waiting`,
+          selected: name === chosen,
+          ariaLabel: `${name}, ${state}, ${inbox_size} waiting`,
         };
+        drawn.current.set(name, { as, node });
+        return node;
       }),
     [agents, places, chosen],
   );
@@ -117,18 +124,18 @@ export function Graph({ store, chosen, choose }: Props) {
   );
 }
 
-function AgentBox({ data: { agent }, selected }: NodeProps<AgentNode>) {
+function AgentBox({ data: { name, state, inbox }, selected }: NodeProps<AgentNode>) {
   return (
-    <div className={`${classes.agent} ${selected ? classes.chosen : ""}`} style={{ borderColor: colourOf(agent.state) }} data-agent={agent.name} data-state={agent.state} data-inbox={agent.inbox_size}>
+    <div className={`${classes.agent} ${selected ? classes.chosen : ""}`} style={{ borderColor: colourOf(state) }} data-agent={name} data-state={state} data-inbox={inbox}>
       <Handle type="target" position={Position.Top} className={classes.handle} isConnectable={false} />
       <Text size="sm" fw={600} className="cut">
-        {agent.name}
+        {name}
       </Text>
       <div className={classes.facts}>
-        <Dot state={agent.state} size="xs" />
-        {agent.inbox_size > 0 && (
-          <Badge size="sm" variant="default" title={`${agent.inbox_size} wait in its inbox`}>
-            {agent.inbox_size}
+        <Dot state={state} size="xs" />
+        {inbox > 0 && (
+          <Badge size="sm" variant="default" title={`${inbox} wait in its inbox`}>
+            {inbox}
           </Badge>
         )}
       </div>

@@ -28,7 +28,7 @@ export interface Seen {
 const [READ, KEPT] = [1_000, 5_000];
 
 /** Milliseconds for which what is told is gathered before it is shown. */
-const GATHER = 50;
+const GATHER = 80;
 
 /** Milliseconds between readings of inboxes, of which nothing is told. */
 const PAUSE = 300;
@@ -47,6 +47,7 @@ export class Watch {
   #told: [event: string, payload: any][] = [];
   #timer: number | undefined;
   #whole = calmly(() => this.#read(), PAUSE);
+  #status = calmly(() => this.#readStatus(), PAUSE);
   #agents = calmly(() => this.#readAgents(), PAUSE);
 
   constructor(readonly name: string) {
@@ -63,6 +64,7 @@ export class Watch {
   leave() {
     this.#door.leave();
     this.#whole.stop();
+    this.#status.stop();
     this.#agents.stop();
     window.clearTimeout(this.#timer);
   }
@@ -86,7 +88,7 @@ export class Watch {
       this.reload();
     } else if (event === "heartbeat") {
       // Of pauses nothing is told.
-      if (document.visibilityState === "visible") this.#whole.ask();
+      if (document.visibilityState === "visible") this.#status.ask();
     } else {
       this.#told.push([event, payload]);
       this.#timer ??= window.setTimeout(() => this.#show(), GATHER);
@@ -116,9 +118,15 @@ export class Watch {
     this.#add(found);
   }
 
+  /** Adds events in their order, each once: mostly they come behind those that are known. */
   #add(more: readonly Entry[]) {
     if (more.length === 0) return;
     const { log } = this.store.getState();
+    const last = log.at(-1)?.id ?? "";
+    if (more.every(({ id }, at) => id > (more[at - 1]?.id ?? last))) {
+      this.store.setState({ log: [...log, ...more].slice(-KEPT) });
+      return;
+    }
     const known = new Map(log.map((entry) => [entry.id, entry]));
     for (const entry of more) known.set(entry.id, entry);
     const all = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -141,6 +149,11 @@ export class Watch {
       if ((error as { code?: number }).code === 404) this.store.setState({ state: "gone" });
       else this.store.setState({ state: "failed", error: error as Error });
     }
+  }
+
+  async #readStatus() {
+    const status: Status = await service("swarms").get(this.name);
+    this.store.setState({ status });
   }
 
   async #readAgents() {
