@@ -123,6 +123,7 @@ describe("The console's streams", { skip: noBrowser }, () => {
   test("kill -9 of the daemon while one looks: each chunk once, in order, and the list goes on", async () => {
     const id = await task("Go on");
     const [page, list] = [await open(`/streams/${id}`), await open("/streams")];
+    for (const each of [page.locator("[data-stream]"), list.locator(`[data-task="${id}"]`)]) await seen(each, "it is shown");
     let count = 0;
     for (let kill = 0; kill < 3; kill++) {
       for (let more = 0; more < 20; more++) await emit(id, `line ${++count}\n`);
