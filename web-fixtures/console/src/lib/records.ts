@@ -1,7 +1,7 @@
 // Records that stay as they are in the daemon: read once, then kept up by events.
 
 import { useEffect, useMemo, useSyncExternalStore } from "react";
-import { onReset, service } from "./daemon.ts";
+import { onReset, service, socket } from "./daemon.ts";
 
 /** What is wanted of a service. */
 export interface Wanted<T> {
@@ -60,11 +60,15 @@ class Live<T> {
     const listeners = EVENTS.map((event) => [event, (record: T) => this.#heard(event, record)] as const);
     for (const [event, listener] of listeners) service(path).on(event, listener);
     const off = onReset(() => this.read());
+    // What the connection broke off is asked for again on the next.
+    const again = () => void (this.#snapshot.state === "failed" && this.read().catch(() => {}));
+    socket.on("connect", again);
     this.#stop = () => {
       off();
+      socket.off("connect", again);
       for (const [event, listener] of listeners) service(path).removeListener(event, listener);
     };
-    void this.read();
+    this.read().catch(() => {});
   }
 
   stop() {
