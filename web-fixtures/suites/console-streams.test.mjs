@@ -138,6 +138,20 @@ describe("The console's streams", { skip: noBrowser }, () => {
     await seen(list.locator(`[data-task="${id}"] [data-status="completed"]`), "the list goes on");
   });
 
+  test("what a daemon that hung and was killed did not answer is asked for again", async () => {
+    const ids = [await task("The first"), await task("The second")];
+    const page = await open(`/streams/${ids[0]}`);
+    await seen(page.getByRole("heading", { name: "The first" }), "the first is shown");
+    process.kill(daemon.pid, "SIGSTOP");
+    await page.evaluate((id) => (location.hash = `#/streams/${id}`), ids[1]);
+    await seen(page.getByLabel("Loading"), "nothing is answered");
+    await daemon.restart("SIGKILL");
+    await seen(page.getByRole("heading", { name: "The second" }), "the second is shown");
+    await emit(ids[1], "all the same");
+    await numbers(page, 1, "live");
+    assert.equal(await said(page), "all the same");
+  });
+
   test("a long stream keeps the document small", async () => {
     const id = await task("Say much");
     const page = await open(`/streams/${id}`);
