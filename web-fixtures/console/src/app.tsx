@@ -4,8 +4,8 @@ import { Anchor, AppShell, Burger, Center, Group, Loader, NavLink, ScrollArea, T
 import { useDisclosure } from "@mantine/hooks";
 import { Suspense, lazy, useEffect, type ReactNode } from "react";
 import { Route, Router, Switch, useLocation } from "wouter";
-import { useHashLocation } from "wouter/use-hash-location";
 import { useLogin } from "./lib/logins.ts";
+import { usePath } from "./lib/place.ts";
 import { askWhoIsIn } from "./lib/session.ts";
 import { ConnectionBadge } from "./parts/connection-badge.tsx";
 import { Broken } from "./parts/broken.tsx";
@@ -33,7 +33,7 @@ export function App() {
   const { state } = useLogin();
   useEffect(() => void askWhoIsIn(), []);
   return (
-    <Router hook={useHashLocation}>
+    <Router hook={usePath}>
       {state === "needed" ? <Login /> : state === "asking" ? <Waiting /> : <Inside />}
     </Router>
   );

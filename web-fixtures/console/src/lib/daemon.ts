@@ -5,6 +5,7 @@ import { io } from "socket.io-client";
 import { create } from "zustand";
 import { resume, type Reset } from "../../../resume.js";
 import { logins } from "./logins.ts";
+import { between } from "./stamps.ts";
 
 /** How the connection is. `resuming`: it is back, and what was missed is coming. */
 export type State = "connecting" | "live" | "resuming" | "offline";
@@ -18,6 +19,8 @@ export interface Return {
   to: string | undefined;
   /** Events that came to fill the gap. */
   events: number;
+  /** How many there are in the log for it, as the daemon counts; nothing where it could not say. */
+  expected?: number;
   /** Milliseconds without a connection. */
   away: number;
   /** Why records had to be read anew; nothing where none had to. */
@@ -80,16 +83,24 @@ export function onReset(read: (reset: Reset) => Promise<void>): () => void {
   return () => void resets.delete(read);
 }
 
+/** Records that are being read anew; it does not fail. */
+let reading: Promise<unknown> = Promise.resolve();
+
 const resuming = resume(socket as never, {
   async onReset(reset) {
-    back = { ...back, reset: reset.reason };
-    await Promise.all([...resets].map((read) => read(reset)));
+    if (back) {
+      back.reset = reset.reason;
+      back.heard();
+    }
+    const read = Promise.all([...resets].map((read) => read(reset)));
+    reading = read.catch(() => {});
+    await read;
   },
 });
 
 /** Since when there is no connection, and what came after it was back. */
 let gone: { at: number; stamp: string | undefined } | undefined;
-let back: { events: number; reset?: Reset["reason"] } = { events: 0 };
+let back: { stamps: string[]; heard: () => void; reset?: Reset["reason"] } | undefined;
 
 /** Events are counted together: there may be thousands a second. */
 let counted = 0;
@@ -97,40 +108,74 @@ let flush: number | undefined;
 socket.onAny((event: string, _record: unknown, stamp?: { seq?: string }) => {
   if (typeof stamp?.seq !== "string" || event === "reset") return;
   counted += 1;
-  back.events += 1;
+  back?.stamps.push(stamp.seq);
   flush ??= window.setTimeout(() => {
     flush = undefined;
-    set(({ events }) => ({ events: events + counted, stamp: resuming.stamp }));
+    const more = counted;
     counted = 0;
+    set(({ events }) => ({ events: events + more, stamp: resuming.stamp }));
+    back?.heard();
   }, 100);
 });
 
-/** Asks for the newest stamp; what was published before it has come by then. */
+/** Asks for the newest stamp. */
 const head = () =>
   new Promise<string | undefined>((resolve) => {
     const asked = performance.now();
+    const timer = window.setTimeout(() => resolve(undefined), 30_000);
     socket.emit("find", "health", {}, (...answer: { seq?: string }[]) => {
+      window.clearTimeout(timer);
       set({ latency: performance.now() - asked });
       resolve(answer.at(-1)?.seq);
     });
   });
 
+/** What the log holds for this page after one stamp and up to another: how many events, and the last of them. */
+async function missed(since: string, to: string): Promise<{ total?: number; last?: string; gone?: boolean }> {
+  // Pieces of task streams are told in namespaces of their own.
+  const query = { since, seq: { $lte: to }, name: { $ne: "stream:chunk" }, $sort: { seq: -1 }, $limit: 1, $select: ["seq"] };
+  try {
+    const { total, data }: { total: number; data: { seq: string }[] } = await service("events").find({ query });
+    return { total, ...(data[0] && { last: data[0].seq }) };
+  } catch (error) {
+    return { gone: (error as { code?: number }).code === 410 };
+  }
+}
+
+/** Waits until everything came that happened meanwhile: answers overtake it. */
+async function catchUp(from: string, to: string): Promise<{ events: number; expected?: number }> {
+  const { total, last, gone } = await missed(from, to);
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      const all = gone ? false : last === undefined || back?.stamps.includes(last);
+      if (all || !back || back.reset || !socket.connected) resolve();
+    };
+    if (back) back.heard = look;
+    socket.once("disconnect", look);
+    look();
+  });
+  const events = back?.stamps.filter((seq) => between(seq, from, to)).length ?? 0;
+  return { events, ...(total !== undefined && { expected: total }) };
+}
+
 socket.on("connect", async () => {
+  const { id } = socket;
+  const connectedAt = Date.now();
   const left = gone;
-  gone = undefined;
-  back = { events: 0 };
+  back = left && { stamps: back?.stamps ?? [], heard: () => {} };
   set({ state: left ? "resuming" : "connecting" });
   const to = await head();
-  if (!socket.connected) return;
-  const { events, reset } = back;
-  const returned = left && {
-    at: Date.now(),
-    from: left.stamp,
-    to,
-    events,
-    away: Date.now() - left.at,
-    ...(reset && { reset }),
-  };
+  if (socket.id !== id) return;
+  let returned: Return | undefined;
+  if (left) {
+    const gap = left.stamp && to ? await catchUp(left.stamp, to) : { events: 0 };
+    await reading;
+    if (socket.id !== id) return;
+    const reset = back?.reset;
+    returned = { at: Date.now(), from: left.stamp, to, away: connectedAt - left.at, ...gap, ...(reset && { reset }) };
+  }
+  gone = undefined;
+  back = undefined;
   set((before) => ({
     state: "live",
     stamp: resuming.stamp ?? to,
@@ -153,7 +198,21 @@ window.setInterval(() => {
   if (socket.connected) void head();
 }, 10_000);
 
+/** Loses the connection, as a train does in a tunnel; it is back after about so many milliseconds. */
+export function drop(ms: number) {
+  const { io } = socket;
+  const [first, most] = [io.reconnectionDelay(), io.reconnectionDelayMax()];
+  io.reconnectionDelay(ms).reconnectionDelayMax(Math.max(ms, most));
+  socket.once("disconnect", () => {
+    io.once("reconnect_attempt", () => io.reconnectionDelay(first).reconnectionDelayMax(most));
+  });
+  io.engine.close();
+}
+
 /** Connects anew, as whoever is logged in now. */
 export function reconnect() {
-  socket.disconnect().connect();
+  socket.disconnect();
+  // Nothing was missed: who comes in reads everything.
+  gone = undefined;
+  socket.connect();
 }
