@@ -5,7 +5,7 @@ import { io } from "socket.io-client";
 import { create } from "zustand";
 import { resume, type Reset } from "../../../resume.js";
 import { logins } from "./logins.ts";
-import { between } from "./stamps.ts";
+import { between, place } from "./stamps.ts";
 
 /** How the connection is. `resuming`: it is back, and what was missed is coming. */
 export type State = "connecting" | "live" | "resuming" | "offline";
@@ -147,7 +147,8 @@ async function catchUp(from: string, to: string): Promise<{ events: number; expe
   const { total, last, gone } = await missed(from, to);
   await new Promise<void>((resolve) => {
     const look = () => {
-      const all = gone ? false : last === undefined || back?.stamps.includes(last);
+      const newest = back?.stamps.at(-1);
+      const all = !gone && (last === undefined || (newest !== undefined && place(newest) >= place(last)));
       if (all || !back || back.reset || !socket.connected) resolve();
     };
     if (back) back.heard = look;
