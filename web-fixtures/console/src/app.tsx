@@ -9,6 +9,7 @@ import { usePath } from "./lib/place.ts";
 import { askWhoIsIn } from "./lib/session.ts";
 import { ConnectionBadge } from "./parts/connection-badge.tsx";
 import { Broken } from "./parts/broken.tsx";
+import { ReturnBanner } from "./parts/return-banner.tsx";
 import { Scheme } from "./parts/scheme.tsx";
 import { Login } from "./pages/login.tsx";
 
@@ -84,6 +85,7 @@ function Inside() {
           </Suspense>
         </Broken>
       </AppShell.Main>
+      <ReturnBanner />
     </AppShell>
   );
 }

@@ -88,3 +88,15 @@ export interface LogEvent {
   topics: string[];
   data: unknown;
 }
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  scopes: string[];
+  user_id: string;
+  /** The key's first characters. */
+  prefix: string;
+  expires_at?: string | null;
+  created_at: string;
+  last_used_at?: string | null;
+}

@@ -165,7 +165,7 @@ function Head({ log, shown }: { log: Log; shown: Shown }) {
           </Group>
         </form>
         <Button size="xs" w={120} onClick={mode === "live" ? () => log.pause() : goOn} disabled={state !== "ready"}>
-          {mode === "live" ? "Pause" : mode === "paused" ? "Go on" : "To the newest"}
+          {mode === "live" ? "Pause" : mode === "paused" ? "Go on" : "To newest"}
         </Button>
       </Group>
     </Group>

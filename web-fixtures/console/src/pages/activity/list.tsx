@@ -22,7 +22,7 @@ interface Props {
   readNewer: () => void;
 }
 
-const COLOURS: Record<string, string> = { debug: "gray", info: "blue", warn: "yellow", error: "red" };
+const COLOURS: Record<string, string> = { warn: "yellow", error: "red" };
 
 /** Rows from an end at which more are read. */
 const NEAR = 20;
@@ -153,7 +153,7 @@ function Row({ event }: { event: LogEvent }) {
       <Text span size="xs" c="dimmed" className={styles.at}>
         {time(at)}
       </Text>
-      <Badge className={styles.level ?? ""} size="xs" color={COLOURS[level] ?? "gray"} variant={level === "info" || level === "debug" ? "outline" : "filled"} autoContrast>
+      <Badge className={styles.level ?? ""} size="xs" {...(COLOURS[level] ? { color: COLOURS[level], variant: "filled", autoContrast: true } : { variant: "default" })}>
         {level}
       </Badge>
       <Text span size="sm" fw={600} className={styles.name}>
