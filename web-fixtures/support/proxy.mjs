@@ -12,11 +12,15 @@ export class Proxy {
   /** Both ends of each connection. @type {Set<[import("node:net").Socket, import("node:net").Socket]>} */
   #links = new Set();
   #held = false;
+  #shut = false;
 
   /** @param {number} port */
   static async open(port) {
     const proxy = new Proxy();
-    proxy.#server = createServer((client) => proxy.#link(client, connect(port, "127.0.0.1")));
+    proxy.#server = createServer((client) => {
+      if (proxy.#shut) client.destroy();
+      else proxy.#link(client, connect(port, "127.0.0.1"));
+    });
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
     keep(() => proxy.close());
@@ -37,6 +41,16 @@ export class Proxy {
   go() {
     this.#held = false;
     for (const [, daemon] of this.#links) daemon.resume();
+  }
+
+  /** Closes every connection, and each that comes, until it is opened again. */
+  shut() {
+    this.#shut = true;
+    this.cut();
+  }
+
+  unshut() {
+    this.#shut = false;
   }
 
   /** Ends every connection with a reset, on both sides. */

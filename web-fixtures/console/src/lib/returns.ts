@@ -19,9 +19,10 @@ export const isWhole = ({ reset, events, expected }: Return): boolean =>
 /** How it ended: `12 events caught up, nothing missed`. */
 export function outcome(back: Return): string {
   const { reset, expected } = back;
-  if (reset) return `records were read anew: ${REASONS[reset]}`;
+  if (reset) return `records were read anew, because ${REASONS[reset]}`;
   if (!isWhole(back)) return `${events(back.events)} of ${count(expected ?? 0)} came: load the page again`;
   if (expected === undefined) return `${events(back.events)} caught up`;
+  if (expected === 0) return "nothing happened meanwhile";
   return `${events(back.events)} caught up, nothing missed`;
 }
 

@@ -148,7 +148,7 @@ function Head({ log, shown }: { log: Log; shown: Shown }) {
     <Group gap="xs" justify="space-between">
       <Group gap="xs">
         <Title order={2}>Activity</Title>
-        <Badge color={colour} variant="filled" autoContrast data-mode={state === "ready" ? mode : state} data-connected={connected} tt="none">
+        <Badge color={colour} variant="filled" autoContrast data-log={state === "ready" ? mode : state} data-connected={connected} tt="none">
           {connected ? words[mode] : "Waiting for the daemon"}
         </Badge>
         <Text size="sm" span data-count={events.length}>

@@ -34,7 +34,7 @@ export default function ConnectionPage() {
   return (
     <Stack maw={1_000}>
       <Title order={2}>Connection</Title>
-      <SimpleGrid cols={{ base: 1, xs: 2, md: 3 }} spacing="sm">
+      <SimpleGrid cols={{ base: 2, md: 3 }} spacing="sm">
         {facts.map(([name, value, says]) => (
           <Paper key={name} withBorder p="sm" data-fact={name.toLowerCase()}>
             <Text size="sm" c="dimmed">

@@ -1,6 +1,6 @@
 // Who is in, and the keys with which programs come in.
 
-import { Badge, Button, Code, Group, Paper, Stack, Table, Text, Title } from "@mantine/core";
+import { Badge, Button, Code, Group, Paper, Stack, Table, Text, Title, VisuallyHidden } from "@mantine/core";
 import { useState } from "react";
 import { time } from "../lib/format.ts";
 import { useLogin, type User } from "../lib/logins.ts";
@@ -105,7 +105,9 @@ function List({ keys, users, withUsers, revoked }: ListProps) {
               <Table.Th>Made</Table.Th>
               <Table.Th>Used last</Table.Th>
               <Table.Th>Expires</Table.Th>
-              <Table.Th aria-label="What can be done" />
+              <Table.Th>
+                <VisuallyHidden>What can be done</VisuallyHidden>
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

@@ -41,7 +41,7 @@ export function EventList({ events, mode, opened, open, older, readOlder, readNe
     getItemKey: useCallback((index: number) => events[index]?.seq ?? index, [events]),
     overscan: 12,
     anchorTo: "end",
-    followOnAppend: true,
+    followOnAppend: mode === "live",
     scrollEndThreshold: height,
   });
   const items = rows.getVirtualItems();
@@ -167,7 +167,7 @@ function Row({ event }: { event: LogEvent }) {
 }
 
 /** What people call a record, in the order in which it is looked for. */
-const NAMES = ["title", "name", "description", "content_preview", "message", "email", "prompt", "status"];
+const NAMES = ["title", "name", "description", "content_preview", "content", "message", "email", "prompt", "status"];
 
 /** A few words of an event. */
 function says({ message, data }: LogEvent): string {

@@ -46,6 +46,8 @@ export function NewKey({ users, made }: Props) {
       </Text>
     );
   }
+  const only = users?.records.length === 1 ? users.records[0]?.user_id : undefined;
+  const whose = owner ?? only ?? null;
   const create = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name")).trim();
@@ -53,7 +55,7 @@ export function NewKey({ users, made }: Props) {
     setRefused(undefined);
     try {
       const expires_at = Number(lasts) > 0 ? new Date(Date.now() + Number(lasts)).toISOString() : undefined;
-      const data = { name, scopes: [scope], ...(expires_at && { expires_at }), ...(owner && { user_id: owner }) };
+      const data = { name, scopes: [scope], ...(expires_at && { expires_at }), ...(whose && { user_id: whose }) };
       setKey(await service("api-keys").create(data));
       form.current?.reset();
       await made().catch(() => {});
@@ -73,7 +75,7 @@ export function NewKey({ users, made }: Props) {
         <TextInput name="name" label="Name" placeholder="What uses it" required maxLength={200} autoComplete="off" />
         <Select label="It may" data={SCOPES} value={scope} onChange={setScope} allowDeselect={false} />
         <Select label="It expires" data={TIMES} value={lasts} onChange={setLasts} allowDeselect={false} />
-        {people && <Select label="User" data={people} value={owner} onChange={setOwner} allowDeselect={false} searchable required />}
+        {people && <Select label="User" data={people} value={whose} onChange={setOwner} allowDeselect={false} searchable required />}
       </SimpleGrid>
       {refused && (
         <Alert color="red" mt="sm" role="alert">
