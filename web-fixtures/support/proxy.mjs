@@ -11,15 +11,17 @@ export class Proxy {
   #server;
   /** Both ends of each connection. @type {Set<[import("node:net").Socket, import("node:net").Socket]>} */
   #links = new Set();
+  #port;
   #held = false;
   #shut = false;
 
   /** @param {number} port */
   static async open(port) {
     const proxy = new Proxy();
+    proxy.lead(port);
     proxy.#server = createServer((client) => {
       if (proxy.#shut) client.destroy();
-      else proxy.#link(client, connect(port, "127.0.0.1"));
+      else proxy.#link(client, connect(proxy.#port, "127.0.0.1"));
     });
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
@@ -51,6 +53,11 @@ export class Proxy {
 
   unshut() {
     this.#shut = false;
+  }
+
+  /** Connections that come go to another port. @param {number} port */
+  lead(port) {
+    this.#port = port;
   }
 
   /** Ends every connection with a reset, on both sides. */

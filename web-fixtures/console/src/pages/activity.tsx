@@ -122,8 +122,15 @@ function Main({ log, shown, events, text, opened, retry }: MainProps) {
         open={(seq) => ask({ seq }, { replace: true })}
         older={older && text === ""}
         readOlder={() => void log.readOlder()}
-        readNewer={() => void log.readNewer()}
+        readNewer={() => text === "" && void log.readNewer()}
       />
+      {text !== "" && mode === "elsewhere" && (
+        <div className={styles.above}>
+          <Button size="compact-sm" variant="default" loading={reading === "newer"} onClick={() => void log.readNewer()}>
+            Look further on
+          </Button>
+        </div>
+      )}
     </div>
   );
 }

@@ -87,7 +87,7 @@ export class Log {
         seq ? this.#ask({ seq: { $gt: seq, $lte: head }, $sort: { seq: 1 } }) : { data: [], total: 0 },
       ]);
       if (turn !== this.#turn) return;
-      if (!this.#stop) await rates.begin(head).catch(() => {});
+      if (!this.#stop || notice) await rates.begin(head).catch(() => {});
       if (turn !== this.#turn) return;
       const events = [...before.data.reverse(), ...after.data];
       const missing = seq && !before.data.some((event) => event.seq === seq);

@@ -16,8 +16,9 @@ interface Listening {
 /** Events are handed over together: there may be thousands a second. */
 const TOGETHER = 100;
 
-/** Time before it is tried again, in milliseconds. */
+/** Time before it is tried again, and at most, in milliseconds. */
 const AGAIN = 1_000;
+const AT_MOST = 16_000;
 
 /** Listens to the whole log after a stamp; what it returns ends it. */
 export function listen(since: string, { heard, reset, state }: Listening): () => void {
@@ -26,6 +27,7 @@ export function listen(since: string, { heard, reset, state }: Listening): () =>
   let again: number | undefined;
   let flush: number | undefined;
   let came: LogEvent[] = [];
+  let wait = AGAIN;
 
   const give = () => {
     window.clearTimeout(flush);
@@ -42,7 +44,10 @@ export function listen(since: string, { heard, reset, state }: Listening): () =>
     const token = logins.token();
     const query = new URLSearchParams({ since: at, ...(token && { token }) });
     source = new EventSource(`/events?${query}`);
-    source.onopen = () => state(true);
+    source.onopen = () => {
+      wait = AGAIN;
+      state(true);
+    };
     source.onmessage = ({ data, lastEventId }) => {
       at = lastEventId;
       came.push(JSON.parse(data));
@@ -59,7 +64,8 @@ export function listen(since: string, { heard, reset, state }: Listening): () =>
       source = undefined;
       state(false);
       // Without the daemon there is nothing to try: it is back when the socket is.
-      if (socket.connected) again = window.setTimeout(open, AGAIN);
+      if (socket.connected) again = window.setTimeout(open, wait);
+      wait = Math.min(wait * 2, AT_MOST);
     };
   };
   const back = () => {
