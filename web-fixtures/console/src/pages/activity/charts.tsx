@@ -14,6 +14,8 @@ type Values = [number[], (number | null)[]];
 
 const HEIGHT = 84;
 
+const minute = (seconds: number) => new Date(seconds * 1_000).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+
 /** How often the metrics are asked for, in milliseconds. */
 const ASK = 2_000;
 
@@ -80,13 +82,13 @@ function Chart({ title, says, values, bars = false }: Props) {
         height: HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        padding: [6, 8, 0, 0],
+        padding: [6, 24, 0, 0],
         scales: {
           x: { range: () => [Date.now() / 1_000 - SHOWN, Date.now() / 1_000] },
           y: { range: (_, __, most) => [0, Math.max(4, Math.ceil((most ?? 0) * 1.15))] },
         },
         axes: [
-          { ...axis, size: 20, space: 70 },
+          { ...axis, size: 20, incrs: [60, 120, 300], values: (_, splits) => splits.map(minute) },
           { ...axis, size: 38, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000] },
         ],
         series: [

@@ -23,7 +23,7 @@ const WORDS = [
 const change = (changes: Record<string, string | undefined>) => ask({ seq: undefined, ...changes }, { replace: true });
 
 export function FilterBar({ filters, text, seen }: { filters: Filters; text: string; seen: ReadonlySet<string> }) {
-  const boards = useRecords<Board>("boards", () => ({ service: "boards", id: "board_id" }));
+  const boards = useRecords<Board>("boards", () => ({ service: "boards", id: "board_id", sort: { created_at: 1 } }));
   const named = boards.records.map(({ board_id, name }) => ({ value: board_id, label: name }));
   const { sources, level, board } = filters;
   const known = [...new Set([...USUAL, ...seen, ...sources])].sort();
