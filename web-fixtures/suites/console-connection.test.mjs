@@ -86,6 +86,7 @@ else {
     test("everybody can use it, dark and light", async () => {
       for (const colorScheme of ["light", "dark"]) {
         const page = await consoleOf(daemon, browser)("/connection", { colorScheme, viewport: { width: 360, height: 740 } });
+        await is(page, "latency", / m?s/);
         await axe(page, `the connection, ${colorScheme}`);
         assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, "nothing is wider than the page");
       }

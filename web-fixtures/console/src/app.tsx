@@ -100,7 +100,7 @@ function LoggedIn(): ReactNode {
 function Waiting() {
   return (
     <Center mih="60vh">
-      <Loader aria-label="Loading" />
+      <Loader role="status" aria-label="Loading" />
     </Center>
   );
 }

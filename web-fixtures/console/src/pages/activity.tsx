@@ -109,7 +109,7 @@ function Main({ log, shown, events, text, opened, retry }: MainProps) {
   return (
     <div className={styles.list}>
       <div className={styles.above}>
-        {further || (reading === "older" && <Loader size="xs" aria-label="Older events are read" />) || (
+        {further || (reading === "older" && <Loader size="xs" role="status" aria-label="Older events are read" />) || (
           <Text size="xs" span>
             {older ? "Scroll up for older events" : "The log, or what is kept of it, begins here"}
           </Text>

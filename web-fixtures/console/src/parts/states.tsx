@@ -32,7 +32,7 @@ export function Failed({ what, error, retry }: { what: string; error?: Error | u
 export function Loading() {
   return (
     <Center mih={160}>
-      <Loader aria-label="Loading" />
+      <Loader role="status" aria-label="Loading" />
     </Center>
   );
 }
