@@ -26,6 +26,7 @@ async function make(page, name, scope) {
   const shown = page.getByRole("dialog", { name: "The key is made" });
   const key = await shown.locator("[data-new-key]").textContent();
   assert.match(key, /^ap_[\w-]{43}$/);
+  await page.locator("button[data-loading]").waitFor({ state: "detached" });
   await axe(page, "a new key");
   await shown.getByRole("button", { name: "I have kept it" }).click();
   await shown.waitFor({ state: "detached" });
