@@ -61,6 +61,25 @@ export const socket = io({
 
 const client = feathers().configure(socketio(socket, { timeout: 30_000 }));
 
+const strangers = new Set<() => void>();
+
+/** Has something done whenever the daemon answers that it does not know who asks. */
+export function onStranger(act: () => void): () => void {
+  strangers.add(act);
+  return () => void strangers.delete(act);
+}
+
+client.hooks({
+  error: {
+    all: [
+      async ({ error, path }) => {
+        // A wrong password is whose who typed it.
+        if (error?.code === 401 && !path.startsWith("authentication")) for (const act of strangers) act();
+      },
+    ],
+  },
+});
+
 /** As much of a Feathers service as is used here. */
 export interface Service {
   find(params?: Params): Promise<any>;
