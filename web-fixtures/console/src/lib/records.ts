@@ -18,6 +18,8 @@ export interface Wanted<T> {
   sort?: Record<string, 1 | -1>;
   /** How many are read at most; all if nothing is said. */
   most?: number;
+  /** Events beside those of every service that tell a record as it is, such as `queued` of messages. */
+  events?: string[];
 }
 
 /** Records, in order. */
@@ -40,7 +42,7 @@ class Live<T> {
   #snapshot: Records<T>;
   #scheduled = false;
   /** What happened while records were being read. */
-  #meanwhile: [(typeof EVENTS)[number], T][] | undefined;
+  #meanwhile: [string, T][] | undefined;
   #stop: (() => void) | undefined;
   users = 0;
 
@@ -56,8 +58,8 @@ class Live<T> {
   snapshot = () => this.#snapshot;
 
   start() {
-    const { service: path } = this.wanted;
-    const listeners = EVENTS.map((event) => [event, (record: T) => this.#heard(event, record)] as const);
+    const { service: path, events = [] } = this.wanted;
+    const listeners = [...EVENTS, ...events].map((event) => [event, (record: T) => this.#heard(event, record)] as const);
     for (const [event, listener] of listeners) service(path).on(event, listener);
     const off = onReset(() => this.read());
     // What the connection broke off is asked for again on the next.
@@ -77,7 +79,7 @@ class Live<T> {
 
   /** Reads all records; what happens meanwhile is applied to what was read. */
   read = async () => {
-    const meanwhile: [(typeof EVENTS)[number], T][] = [];
+    const meanwhile: [string, T][] = [];
     this.#meanwhile = meanwhile;
     try {
       const records = await this.#pages();
@@ -113,12 +115,12 @@ class Live<T> {
     return String(record[this.wanted.id]);
   }
 
-  #heard(event: (typeof EVENTS)[number], record: T) {
+  #heard(event: string, record: T) {
     if (this.#meanwhile) this.#meanwhile.push([event, record]);
     else if (this.#apply(event, record)) this.#schedule();
   }
 
-  #apply(event: (typeof EVENTS)[number], record: T) {
+  #apply(event: string, record: T) {
     const id = this.#idOf(record);
     const { accepts = () => true } = this.wanted;
     if (event === "removed" || !accepts(record)) return this.#byId.delete(id);

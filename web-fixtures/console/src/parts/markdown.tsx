@@ -54,7 +54,7 @@ const PLUGINS: Pick<Options, "remarkPlugins" | "rehypePlugins"> = {
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
   if (text.length > MOST) return <Plain text={text} />;
   return (
-    <Unreadable key={text.length} plain={<Plain text={text} />}>
+    <Unreadable plain={<Plain text={text} />}>
       <div className={styles.markdown}>
         <ReactMarkdown components={COMPONENTS} {...PLUGINS}>
           {text}
