@@ -15,6 +15,8 @@ export default defineConfig({
     // Strict content security: nothing is inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Those that know `light-dark()`: what it would be replaced by does not heed the page's scheme.
+    cssTarget: ["chrome123", "edge123", "firefox120", "safari17.5"],
   },
   server: {
     proxy: Object.fromEntries(paths.map((path) => [path, { target: daemon, ws: path === "/socket.io" }])),

@@ -14,7 +14,7 @@ const MOST = 20_000;
 /** What is shown of a text that is longer than anybody reads, until somebody asks for all of it. */
 const START = 4_000;
 
-const AWAY = { target: "_blank", rel: "noopener noreferrer nofollow ugc", inherit: true } as const;
+const AWAY = { target: "_blank", rel: "noopener noreferrer nofollow ugc", inherit: true, underline: "always" } as const;
 
 const COMPONENTS: Components = {
   a: ({ href, children }) => (href ? <Anchor href={href} {...AWAY}>{children}</Anchor> : <>{children}</>),

@@ -28,7 +28,6 @@ interface Shown {
 
 export function Conversation({ items, results, tasks, isRunning, scrolling }: Shown) {
   const scroller = useRef<HTMLDivElement>(null);
-  const [isAway, setAway] = useState(false);
   const [seen, setSeen] = useState(items.length);
   const list = useVirtualizer({
     count: items.length,
@@ -45,11 +44,8 @@ export function Conversation({ items, results, tasks, isRunning, scrolling }: Sh
     useAnimationFrameWithResizeObserver: false,
   });
   useLayoutEffect(() => list.scrollToEnd(), [list]);
-  const watch = () => {
-    const away = list.getDistanceFromEnd() > NEAR;
-    setAway(away);
-    if (!away) setSeen(items.length);
-  };
+  // The list is drawn anew whenever it was scrolled.
+  const isAway = list.scrollOffset !== null && list.getDistanceFromEnd() > NEAR;
   useEffect(() => {
     if (!isAway) setSeen(items.length);
   }, [isAway, items.length]);
@@ -69,7 +65,7 @@ export function Conversation({ items, results, tasks, isRunning, scrolling }: Sh
   return (
     <div className={styles.frame}>
       {/* What can be scrolled can be reached by keyboard. */}
-      <div ref={scroller} className={styles.scroller} onScroll={watch} tabIndex={0} role="feed" aria-label="Conversation" aria-busy={isRunning}>
+      <div ref={scroller} className={styles.scroller} tabIndex={0} role="feed" aria-label="Conversation" aria-busy={isRunning}>
         <div className={styles.all} style={{ height: list.getTotalSize() }}>
           {list.getVirtualItems().map(({ index, key, start }) => {
             const item = items[index];
