@@ -3,8 +3,8 @@
 import { Badge } from "@mantine/core";
 
 const LOOKS: Record<string, [color: string, word: string]> = {
-  idle: ["gray", "idle"],
-  created: ["gray", "waiting"],
+  idle: ["gray.5", "idle"],
+  created: ["gray.5", "waiting"],
   running: ["teal", "running"],
   stopping: ["orange", "stopping"],
   awaiting_permission: ["yellow", "asks you"],

@@ -66,7 +66,7 @@ export function View({ session }: { session: Session }) {
           {session.agent}
         </Badge>
         <Text size="xs" c="dimmed" ml="auto" visibleFrom="sm" className="shrinkless">
-          {count(session.message_count)} messages · {count(session.tool_use_count)} tools
+          {session.tool_use_count > 0 && `${count(session.tool_use_count)} tool${session.tool_use_count === 1 ? "" : "s"} used`}
         </Text>
         {!isWide && (
           <Button size="xs" variant="default" onClick={open} className="shrinkless" ml={{ base: "auto", sm: 0 }}>
