@@ -13,19 +13,21 @@ import { closeAll, soon, until } from "../support/wait.mjs";
 const FORGIVES = /net::ERR_|connection to .* was interrupted|WebSocket connection/;
 
 /** The ids of all that a conversation shows, from its start to its end. */
-const listed = (page) =>
-  page.evaluate(async () => {
-    const feed = document.querySelector('[role="feed"]');
-    const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-    const ids = new Set();
-    feed.scrollTop = 0;
-    for (;;) {
-      await drawn();
-      for (const { dataset } of feed.querySelectorAll('article[data-kind="message"]')) ids.add(dataset.id);
-      if (feed.scrollTop + feed.clientHeight >= feed.scrollHeight - 2) return [...ids];
-      feed.scrollTop += feed.clientHeight / 2;
-    }
-  });
+const listed = (page) => soon(page.evaluate(scrollThrough), "one scrolls through the conversation");
+
+/** Runs in the page. */
+async function scrollThrough() {
+  const feed = document.querySelector('[role="feed"]');
+  const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const ids = new Set();
+  feed.scrollTop = 0;
+  for (;;) {
+    await drawn();
+    for (const { dataset } of feed.querySelectorAll('article[data-kind="message"]')) ids.add(dataset.id);
+    if (feed.scrollTop + feed.clientHeight >= feed.scrollHeight - 2) return [...ids];
+    feed.scrollTop += feed.clientHeight / 2;
+  }
+}
 
 if (noBrowser) test("The console's session", { skip: noBrowser }, () => {});
 else {
@@ -95,6 +97,7 @@ else {
       await page.reload();
       await live(page);
       assert.equal(await box.inputValue(), "/slow 1 /long 1000000", "a draft outlives a reload");
+      await box.press("End");
       await box.press("Shift+Enter");
       assert.match(await box.inputValue(), /\n$/);
       await box.press("Enter");
@@ -272,7 +275,7 @@ else {
     });
 
     test("a fork goes on elsewhere, and the tree says where from; the session is removed while one looks", async () => {
-      const { id, page } = await begin();
+      const { id, page } = await begin({ reducedMotion: "reduce" });
       await page.getByRole("button", { name: "Fork" }).click();
       const dialog = page.getByRole("dialog");
       await dialog.getByLabel("Prompt").fill("Go the other way");

@@ -32,7 +32,7 @@ function Gone({ session }: { session: Session }) {
   return (
     <Empty title="This session is gone">
       {session.title ? `“${session.title}”` : "It"} was removed, or you may not see it any more.{" "}
-      <Anchor href={session.board_id ? `#/boards/${session.board_id}` : "#/boards"}>Go to the boards</Anchor>.
+      <Anchor underline="always" href={session.board_id ? `#/boards/${session.board_id}` : "#/boards"}>Go to the boards</Anchor>.
     </Empty>
   );
 }

@@ -11,6 +11,20 @@ import styles from "./markdown.module.css";
 /** What is longer is shown as it was written: it could take long to make sense of. */
 const MOST = 20_000;
 
+/** More signs than these mean nothing to people, and cost the reader of Markdown the square of their number. */
+const SIGNS = 1_500;
+
+/** Lists and quotes in each other, deeper than anybody reads. */
+const DEEP = /^[ \t]*(?:>[ \t]*|[-*+][ \t]+|\d{1,9}[.)][ \t]+){30}/m;
+
+/** Whether a text can be read as Markdown without the page standing still. */
+function isReadable(text: string): boolean {
+  if (text.length > MOST || DEEP.test(text)) return false;
+  let signs = 0;
+  for (const sign of text) if ("*_~[]<`!".includes(sign)) signs += 1;
+  return signs <= SIGNS;
+}
+
 /** What is shown of a text that is longer than anybody reads, until somebody asks for all of it. */
 const START = 4_000;
 
@@ -52,7 +66,7 @@ const PLUGINS: Pick<Options, "remarkPlugins" | "rehypePlugins"> = {
 };
 
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
-  if (text.length > MOST) return <Plain text={text} />;
+  if (!isReadable(text)) return <Plain text={text} />;
   return (
     <Unreadable plain={<Plain text={text} />}>
       <div className={styles.markdown}>

@@ -127,7 +127,7 @@ export function Another({ session, way, close }: { session: Session; way: Way | 
     setBusy(false);
   };
   return (
-    <Modal opened={way !== undefined} onClose={close} title={way === "spawn" ? "Spawn a session" : "Fork this session"} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal lockScroll={false} opened={way !== undefined} onClose={close} title={way === "spawn" ? "Spawn a session" : "Fork this session"} closeButtonProps={{ "aria-label": "Close" }}>
       <form onSubmit={submit}>
         <Stack gap="sm">
           <Text size="sm" c="dimmed">

@@ -83,7 +83,7 @@ export function View({ session }: { session: Session }) {
           {around}
         </aside>
       ) : (
-        <Drawer opened={isOpen} onClose={close} position="right" title="Details" size="sm" closeButtonProps={{ "aria-label": "Close" }}>
+        <Drawer lockScroll={false} opened={isOpen} onClose={close} position="right" title="Details" size="sm" closeButtonProps={{ "aria-label": "Close" }}>
           {around}
         </Drawer>
       )}
