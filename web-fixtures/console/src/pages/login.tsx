@@ -36,7 +36,7 @@ export function Login() {
             Log in to Roost
           </Title>
           {why && !refused && (
-            <Alert color="yellow" role="status" title="You were logged out">
+            <Alert color="teal" role="status" title="You were logged out">
               {why}
             </Alert>
           )}
