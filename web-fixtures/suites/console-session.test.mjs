@@ -6,6 +6,7 @@ import { launch, noBrowser } from "../support/browser.mjs";
 import { axe, consoleEnv, consoleOf, live } from "../support/console.mjs";
 import { Daemon } from "../support/daemon.mjs";
 import { sqlite } from "../support/databases.mjs";
+import { Proxy } from "../support/proxy.mjs";
 import { Viewer } from "../support/viewers.mjs";
 import { closeAll, soon, until } from "../support/wait.mjs";
 
@@ -180,6 +181,24 @@ else {
       assert.equal(await page.evaluate(() => window.stays), true, "it was not loaded again");
     });
 
+    test("the connection is lost while words come: what was missed is said, until the message is there", async () => {
+      const proxy = await Proxy.open(daemon.port);
+      viewer = await Viewer.open(daemon.url);
+      const { session_id: id } = await viewer.create("sessions", { title: "Through a tunnel" });
+      const page = await consoleOf(proxy, browser)(`/sessions/${id}`);
+      await prompt(page, "/slow 20 /long 400");
+      const growing = page.locator('[data-growing="text"]');
+      await soon(growing.filter({ hasText: /\w{3}/ }).waitFor(), "words come");
+      proxy.cut();
+      await soon(growing.getByText("Some words are missing here").waitFor(), "it says that words are missing");
+      await live(page);
+      await viewer.hears("tasks patched", { status: "completed" });
+      await until(async () => (await growing.count()) === 0, "nothing grows any more");
+      const whole = (await messages(id)).at(-1).content.map(({ text = "" }) => text).join("").replace(/\s+/g, " ").trim();
+      const shown = async () => (await feed(page).locator("article").last().innerText()).replace(/\s+/g, " ");
+      await until(async () => (await shown()).includes(whole), "all words are there");
+    });
+
     test("5,000 messages: few are drawn, it opens at the end, and follows it while one is there", async () => {
       viewer = await Viewer.open(daemon.url);
       const { session_id: id } = await viewer.create("sessions", { title: "Long" });
@@ -202,6 +221,8 @@ else {
       await until(atEnd, "it follows the end");
 
       await feed(page).focus();
+      await page.keyboard.press("ArrowUp");
+      await until(async () => !(await atEnd()), "one can leave the end in small steps");
       await page.keyboard.press("Home");
       await says(page, /^Message 0\./);
       const before = await feed(page).evaluate((feed) => feed.scrollTop);

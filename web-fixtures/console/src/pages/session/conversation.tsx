@@ -43,13 +43,27 @@ export function Conversation({ items, results, tasks, isRunning, scrolling }: Sh
     useFlushSync: false,
     useAnimationFrameWithResizeObserver: false,
   });
-  useLayoutEffect(() => list.scrollToEnd(), [list]);
+  /** Whether the end is where one wants to be, and how it was when that was looked at last. */
+  const follows = useRef({ end: true, top: 0, height: 0 });
+  const look = () => {
+    const { current: feed } = scroller;
+    if (!feed) return;
+    const { scrollTop: top, scrollHeight: height, clientHeight } = feed;
+    const last = follows.current;
+    // What becomes less moves up by itself; who goes up where it does not wants to be elsewhere.
+    const goesUp = top < last.top - 1 && height >= last.height;
+    follows.current = { end: height - top - clientHeight < 2 || (last.end && !goesUp), top, height };
+  };
+  useLayoutEffect(() => {
+    if (follows.current.end && list.getDistanceFromEnd() > 1) list.scrollToEnd();
+  });
   // The list is drawn anew whenever it was scrolled.
   const isAway = list.scrollOffset !== null && list.getDistanceFromEnd() > NEAR;
   useEffect(() => {
     if (!isAway) setSeen(items.length);
   }, [isAway, items.length]);
   const toEnd = () => {
+    follows.current.end = true;
     list.scrollToEnd();
     scroller.current?.focus({ preventScroll: true });
   };
@@ -58,14 +72,16 @@ export function Conversation({ items, results, tasks, isRunning, scrolling }: Sh
     toTask(task) {
       const of = (item: Item) => item.kind === "message" && item.message.task_id === task.task_id;
       const place = items.findIndex(of);
-      if (place >= 0) list.scrollToIndex(place, { align: "start" });
+      if (place < 0) return;
+      follows.current.end = false;
+      list.scrollToIndex(place, { align: "start" });
     },
   }));
   const news = items.length - seen;
   return (
     <div className={styles.frame}>
       {/* What can be scrolled can be reached by keyboard. */}
-      <div ref={scroller} className={styles.scroller} tabIndex={0} role="feed" aria-label="Conversation" aria-busy={isRunning}>
+      <div ref={scroller} className={styles.scroller} onScroll={look} tabIndex={0} role="feed" aria-label="Conversation" aria-busy={isRunning}>
         <div className={styles.all} style={{ height: list.getTotalSize() }}>
           {list.getVirtualItems().map(({ index, key, start }) => {
             const item = items[index];
