@@ -195,6 +195,22 @@ else {
       assert.deepEqual([sessions, objects ?? {}], [[], {}]);
     });
 
+    test("who reads a session on its own page is still on its board, and is shown to type", async () => {
+      const { place, sessions } = await boardWith(1);
+      const [ann, bob] = await two(place);
+      await ann.getByRole("link", { name: "Session 0" }).click();
+      const prompt = ann.getByRole("textbox", { name: "Prompt", exact: true });
+      await prompt.waitFor();
+      await here(bob, 2);
+      await card(bob, sessions[0]).locator('[data-watchers="1"]').waitFor();
+      await prompt.pressSequentially("Now");
+      await card(bob, sessions[0]).getByText(/types…/).waitFor();
+      await card(bob, sessions[0]).click({ position: { x: 30, y: 60 } });
+      await ann.locator('[data-watchers="1"]').waitFor();
+      await ann.close();
+      await here(bob, 1);
+    });
+
     test("a session that was made before is there once it is put on the board", async () => {
       const { place, board } = await boardWith(1);
       const page = await open(place);

@@ -4,6 +4,7 @@ import { ActionIcon, Alert, Button, Checkbox, Group, Text, Textarea, VisuallyHid
 import { useState, type KeyboardEvent } from "react";
 import { service } from "../../lib/daemon.ts";
 import { drafts } from "../../lib/drafts.ts";
+import { rests, types } from "../../lib/presence.ts";
 import { useLogin } from "../../lib/logins.ts";
 import { useRecords } from "../../lib/records.ts";
 import type { Message, Session } from "../../lib/types.ts";
@@ -21,6 +22,8 @@ export function Composer({ session }: { session: Session }) {
   const write = (text: string) => {
     setText(text);
     drafts.write(id, text);
+    if (text) types();
+    else rests();
   };
   const trying = async (act: () => Promise<unknown>) => {
     setError(undefined);
@@ -81,6 +84,7 @@ export function Composer({ session }: { session: Session }) {
         value={text}
         onChange={({ currentTarget }) => write(currentTarget.value)}
         onKeyDown={onKeyDown}
+        onBlur={rests}
       />
       <Group mt={4} gap="xs" justify="flex-end">
         <Checkbox size="xs" label="Plan first" checked={plan} onChange={({ currentTarget }) => setPlan(currentTarget.checked)} mr="auto" />

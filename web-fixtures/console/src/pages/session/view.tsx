@@ -7,6 +7,7 @@ import { useRecords } from "../../lib/records.ts";
 import { count } from "../../lib/format.ts";
 import type { Message, Session, Task } from "../../lib/types.ts";
 import { Empty, Failed, Loading } from "../../parts/states.tsx";
+import { OnBoard } from "../boards/on-board.tsx";
 import { Composer } from "./composer.tsx";
 import { Conversation, type Scrolling } from "./conversation.tsx";
 import { Another, Family, nameOf, type Way } from "./family.tsx";
@@ -62,6 +63,7 @@ export function View({ session }: { session: Session }) {
           {name}
         </Title>
         <Status status={session.status} />
+        <OnBoard sessionId={id} />
         <Badge variant="default" size="sm" tt="none" visibleFrom="xs" miw="max-content">
           {session.agent}
         </Badge>
