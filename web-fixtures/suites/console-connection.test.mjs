@@ -74,6 +74,7 @@ else {
     test("it is live again when everything came, however much it was", async () => {
       const proxy = await Proxy.open(daemon.port);
       const page = await consoleOf({ url: proxy.url }, browser)("/connection");
+      await is(page, "state", "live");
       proxy.shut();
       await page.locator('[data-state="offline"]').waitFor();
       for (let turn = 0; turn < 3; turn += 1) await messages(1_000);
@@ -101,6 +102,7 @@ else {
       try {
         const proxy = await Proxy.open(one.port);
         const page = await consoleOf({ url: proxy.url }, browser)("/connection");
+        await is(page, "state", "live");
         proxy.shut();
         await page.locator('[data-state="offline"]').waitFor();
         proxy.lead(other.port);
