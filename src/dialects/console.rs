@@ -79,7 +79,10 @@ const SAFE: [(HeaderName, &str); 5] = [
     (header::VARY, "accept"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
 ];
 
 /// What the page may do: nothing with any other origin, no script and no style that did not come with it.
@@ -140,5 +143,8 @@ async fn find(app: &App, path: &str) -> Option<Cow<'static, [u8]>> {
     if !parts.all(|part| matches!(part, Component::Normal(_))) {
         return None;
     }
-    tokio::fs::read(folder.join(path)).await.ok().map(Cow::Owned)
+    tokio::fs::read(folder.join(path))
+        .await
+        .ok()
+        .map(Cow::Owned)
 }

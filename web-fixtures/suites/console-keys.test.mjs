@@ -72,6 +72,7 @@ else {
 
       await row(page, "Nightly build").getByRole("button", { name: "Revoke Nightly build" }).click();
       const asked = page.getByRole("dialog", { name: "Revoke this key?" });
+      await asked.waitFor();
       await axe(page, "a question before a key is revoked");
       await asked.getByRole("button", { name: "Keep it" }).click();
       await asked.waitFor({ state: "detached" });

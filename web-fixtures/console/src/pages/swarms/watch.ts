@@ -46,6 +46,9 @@ export class Watch {
   #door;
   #told: [event: string, payload: any][] = [];
   #timer: number | undefined;
+  /** The last event up to which none is missing; whether some may be missing after it. */
+  #known: string | undefined;
+  #hasGap = false;
   #whole = calmly(() => this.#read(), PAUSE);
   #status = calmly(() => this.#readStatus(), PAUSE);
   #agents = calmly(() => this.#readAgents(), PAUSE);
@@ -85,6 +88,7 @@ export class Watch {
     else if (event === "reset") {
       this.#since = payload.latest ?? "now";
       this.store.setState({ log: [] });
+      [this.#known, this.#hasGap] = [undefined, true];
       this.reload();
     } else if (event === "heartbeat") {
       // Of pauses nothing is told.
@@ -97,6 +101,9 @@ export class Watch {
 
   async #joined() {
     this.#whole.ask();
+    // What is told from now on comes after a gap, until that is closed: by this connection, or by a later one.
+    if (!this.#hasGap) this.#known = this.store.getState().log.at(-1)?.id;
+    this.#hasGap = true;
     try {
       await this.#door.ask("subscribe_events", { filters: {} });
       await this.#catchUp();
@@ -105,17 +112,19 @@ export class Watch {
     }
   }
 
-  /** Reads the events since the last that is known: what comes after the subscription comes by itself. */
+  /** Reads the events since the gap began: what comes after the subscription comes by itself. */
   async #catchUp(): Promise<void> {
-    const last = this.store.getState().log.at(-1)?.id;
+    const last = this.#known;
     const query = last ? { after: last, limit: READ } : { limit: READ };
     const found: Entry[] = await this.#path("events").find({ query });
     if (last && found.length === READ) {
       // More than one reads: the newest are enough.
       this.store.setState({ log: [] });
+      this.#known = undefined;
       return this.#catchUp();
     }
     this.#add(found);
+    this.#hasGap = false;
   }
 
   /** Adds events in their order, each once: mostly they come behind those that are known. */
