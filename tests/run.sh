@@ -30,6 +30,7 @@ fi
 if command -v node >/dev/null && command -v npm >/dev/null; then
   NGINX=$(bash tests/nginx.sh || true)
   CHROMIUM=$(bash tests/chromium.sh || true)
+  GORILLA=$(bash tests/go.sh || true)
   export NGINX CHROMIUM
   (cd web-fixtures/mcp-conformance && npm ci --no-audit --no-fund --loglevel=error)
   (cd web-fixtures && npm ci --no-audit --no-fund --loglevel=error && npm test)
@@ -48,6 +49,11 @@ if command -v node >/dev/null && command -v npm >/dev/null; then
     legs+=("A real browser, Chromium: ran")
   else
     legs+=("A real browser, Chromium: SKIPPED (it is not here, and Debian's package cannot be installed)")
+  fi
+  if [ -n "$GORILLA" ]; then
+    legs+=("Go with gorilla: ran")
+  else
+    legs+=("Go with gorilla: SKIPPED (it is not here, and Debian's packages cannot be installed)")
   fi
 else
   legs+=("JavaScript clients: SKIPPED (Node.js 20 and npm are not here)")
