@@ -101,7 +101,7 @@ onEveryDatabase("MGX's agents", (database) => {
       ...["active idle", "deactivated"],
       ...["idle initializing", "initializing active", "activated"],
       ...["active offline", "shutdown"],
-      ...["offline active", "updated", "active busy", "updated", "busy error", "updated", "updated"],
+      ...["offline active", "updated", "active busy", "updated", "busy error", "updated", "agent_context_updated", "updated"],
       ...["error offline", "removed"],
     ]);
     const [, , system, , message, activity] = own;
@@ -111,6 +111,8 @@ onEveryDatabase("MGX's agents", (database) => {
       [{ text: "hi" }, "inbound", agent.id, "Agent 'Ada': inbound message"],
     );
     assert.deepEqual(activity.data, { action: "message", direction: "inbound", correlation_id: "c-1" });
+    const context = own.find(({ event_type }) => event_type === "agent_context_updated");
+    assert.deepEqual(context.data, { key: "config", old_value: { model: "m" }, new_value: { model: "n" } });
     const failed = own.find((event) => short(event) === "busy error");
     assert.deepEqual([failed.data.error, failed.message], ["no words", "Agent 'Ada L.' is error"]);
     assert.deepEqual(all.events.filter(({ agent_id }) => agent_id === idle.id).map(short), ["system message", "created"]);

@@ -160,8 +160,15 @@ pub(super) async fn patch(id: &Value, data: &Value, work: &mut Work<'_>) -> Resu
         let error = error.filter(|_| to == Status::Error);
         instance.go(to, error.as_deref(), &about, work).await?;
     }
+    let known = instance.0.get("config").cloned().unwrap_or_default();
     if !changes.is_empty() {
         instance.change(Value::Object(changes), work).await?;
+    }
+    let config = instance.0.get("config").cloned().unwrap_or_default();
+    if config != known {
+        let data = json!({"key": "config", "old_value": known, "new_value": config});
+        let message = format!("Agent '{}' has another configuration", instance.name());
+        instance.tell("agent_context_updated", (&data, message), &about, work)?;
     }
     instance.tell_activity(&json!({"action": "updated"}), &about, work)?;
     Ok(Value::Object(instance.0))
