@@ -65,8 +65,9 @@ async fn run(config: Config) -> Result<(), String> {
     services::seed(&app.store)
         .await
         .map_err(|error| error.to_string())?;
-    announce(&listeners);
+    // Whoever reads that it listens may ask it to stop at once.
     let shutdown = signalled().map_err(|error| format!("signals cannot be received: {error}"))?;
+    announce(&listeners);
     serve(listeners, app, closing, shutdown)
         .await
         .map_err(|error| error.to_string())
