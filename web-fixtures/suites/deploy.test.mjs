@@ -123,7 +123,7 @@ test("the service of systemd is one", { skip: there("systemd-analyze") ? false :
 test("the image and the composition can be read, and ask the daemon for its health", async () => {
   const image = DockerfileParser.parse(await readFile(deploy("Dockerfile"), "utf8"));
   const instructions = image.getInstructions().map((instruction) => instruction.getKeyword());
-  assert.equal(image.getFROMs().length, 2);
+  assert.equal(image.getFROMs().length, 3);
   for (const keyword of ["COPY", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD"]) assert.ok(instructions.includes(keyword), keyword);
   const { services, volumes } = parse(await readFile(deploy("compose.yaml"), "utf8"));
   assert.deepEqual(Object.keys(services), ["roost", "postgres"]);
